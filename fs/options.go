@@ -1,0 +1,41 @@
+package fs
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/pailfs/pailfs/bucket"
+)
+
+// Options configures one mount. Bucket and StageDir are required; the zero
+// value of everything else is the documented default.
+type Options struct {
+	Bucket bucket.API
+	// Prefix is the part of the bucket that is mounted: "" or a key prefix
+	// ending in "/".
+	Prefix string
+	// Source is what mount(8) and df(1) show, e.g. "s3://bucket/prefix".
+	Source string
+
+	ReadOnly   bool
+	AllowOther bool   // other users may enter; the kernel then checks permissions
+	UID, GID   uint32 // owner of files whose metadata names none
+	FileMode   uint32 // permission bits likewise; 0 is 0644
+	DirMode    uint32 // 0 is 0755
+	Umask      uint32 // removed from FileMode and DirMode defaults and from new files
+
+	// MetadataTTL is how old names and attributes may be; 0 is 5 s.
+	MetadataTTL time.Duration
+	// Metadata is "auto" (default), "full" or "list": when a listed entry is
+	// asked for its x-amz-meta-* attributes by a HEAD.
+	Metadata string
+	// MemoryLimit in bytes for read-ahead and buffers; 0 is min(1 GiB, 1/8 of RAM).
+	MemoryLimit int64
+	// StageDir holds drafts (dirty files) of this mount and kept drafts.
+	StageDir string
+	// LinkExpires is the lifetime of user.s3.url; 0 is 1 h.
+	LinkExpires time.Duration
+
+	Logger *slog.Logger // nil discards
+	Debug  bool         // log every FUSE request
+}
