@@ -74,6 +74,9 @@ type PutInput struct {
 	StorageClass string
 	// Tagging is the URL-encoded tag set to store; "" stores none.
 	Tagging string
+	// CommitID is what the object's CommitKey metadata shall hold, for a caller
+	// that keeps the id through a crash. "" makes one where the write needs it.
+	CommitID string
 }
 
 // CopyInput is one server-side copy.

@@ -1,0 +1,130 @@
+package bucket
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// Put stores in.Body, which must not change meanwhile, under in.Key: by one PUT
+// up to Options.PutLimit, else by a multipart upload that is aborted if it fails.
+// Bodies are read in place, and again for each attempt, never buffered.
+//
+// A condition that does not hold is ErrChanged. A conditional write carries a
+// commit id in its metadata (CommitKey), by which it is recognised when the
+// answer was lost. More than 5 TiB is ErrTooLarge.
+func (b *Bucket) Put(ctx context.Context, in PutInput) (Object, error) {
+	switch {
+	case in.Size < 0:
+		return Object{}, failAs(ErrInvalid, "PutObject", in.Key, "size %d", in.Size)
+	case in.Size > maxObject:
+		return Object{}, failAs(ErrTooLarge, "PutObject", in.Key, "%d bytes; S3 stores at most 5 TiB", in.Size)
+	}
+	if in.Headers.ContentType == "" {
+		in.Headers.ContentType = ContentType(in.Key)
+	}
+	if in.StorageClass == "" {
+		in.StorageClass = b.opts.StorageClass
+	}
+	parts := in.Size > b.opts.PutLimit
+	// Completing an upload twice is an error on some stores even without a
+	// condition, so it needs the id too.
+	id := in.CommitID
+	if id == "" && (in.If.isSet() || parts) {
+		id = newCommitID()
+	}
+	in.Metadata = withCommit(in.Metadata, id)
+	var mine func(Object) bool
+	if id != "" {
+		mine = func(o Object) bool { return o.Metadata[CommitKey] == id && o.Size == in.Size }
+	}
+	return b.commit(ctx, in.Key, func() (Object, stored, error) {
+		s, err := b.putOnce(ctx, in, parts)
+		if err != nil {
+			return Object{}, s, changedIf(in.If, in.Key, err)
+		}
+		return in.object(s), s, nil
+	}, mine)
+}
+
+func (b *Bucket) putOnce(ctx context.Context, in PutInput, parts bool) (stored, error) {
+	req := b.putRequest(in)
+	expires := withExpires(in.Headers.Expires)
+	if parts {
+		s, err := b.upload(ctx, req, in.Size, expires)
+		return s, fail(ctx, "upload", in.Key, err)
+	}
+	call := b.transfer(ctx)
+	out, err := b.s3().PutObject(call, req, expires)
+	if err != nil {
+		return stored{sent: callFrom(call).sent.Load()}, fail(ctx, "PutObject", in.Key, err)
+	}
+	return stored{
+		etag:    unquote(out.ETag),
+		version: deref(out.VersionId),
+		at:      serverTime(out.ResultMetadata),
+		sent:    true,
+	}, nil
+}
+
+func (b *Bucket) putRequest(in PutInput) *s3.PutObjectInput {
+	ifMatch, ifNoneMatch := in.If.headers()
+	algorithm, key, sum := b.ssec()
+	return &s3.PutObjectInput{
+		Bucket:               &b.opts.Bucket,
+		Key:                  &in.Key,
+		Body:                 io.NewSectionReader(in.Body, 0, in.Size),
+		IfMatch:              ifMatch,
+		IfNoneMatch:          ifNoneMatch,
+		ContentType:          opt(in.Headers.ContentType),
+		ContentEncoding:      opt(in.Headers.ContentEncoding),
+		ContentDisposition:   opt(in.Headers.ContentDisposition),
+		ContentLanguage:      opt(in.Headers.ContentLanguage),
+		CacheControl:         opt(in.Headers.CacheControl),
+		Metadata:             in.Metadata,
+		Tagging:              opt(in.Tagging),
+		StorageClass:         types.StorageClass(in.StorageClass),
+		ACL:                  types.ObjectCannedACL(b.opts.ACL),
+		ServerSideEncryption: types.ServerSideEncryption(b.opts.SSE),
+		SSEKMSKeyId:          opt(b.opts.SSEKMSKeyID),
+		SSECustomerAlgorithm: algorithm,
+		SSECustomerKey:       key,
+		SSECustomerKeyMD5:    sum,
+		RequestPayer:         b.payer(),
+		ExpectedBucketOwner:  b.owner(),
+	}
+}
+
+// object is what a HEAD of the new version would say.
+func (in PutInput) object(s stored) Object {
+	return Object{
+		Key:          in.Key,
+		Size:         in.Size,
+		ETag:         s.etag,
+		LastModified: s.at,
+		StorageClass: classOf(in.StorageClass),
+		VersionID:    s.version,
+		Full:         true,
+		Headers:      in.Headers,
+		Metadata:     in.Metadata,
+	}
+}
+
+// changedIf is err as ErrChanged where "no such key" means that the version
+// which If-Match names is gone.
+func changedIf(c Condition, key string, err error) error {
+	if c.ETag != "" && errors.Is(err, ErrNotExist) && !mustResend(err) {
+		return &callError{op: "If-Match", key: key, class: ErrChanged, cause: errors.New(err.Error())}
+	}
+	return err
+}
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}

@@ -1,0 +1,227 @@
+package cache
+
+import (
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"github.com/pailfs/pailfs/bucket"
+)
+
+// Entry is one name in a directory. A directory's key ends in "/"; its Object
+// is the marker, with an empty ETag where there is none (or none is known:
+// then Object.Full is false).
+type Entry struct {
+	Key    string
+	Object bucket.Object
+}
+
+// IsDir reports whether the entry is a directory.
+func (e Entry) IsDir() bool { return strings.HasSuffix(e.Key, "/") }
+
+// State says what is known of a key.
+type State int
+
+// What Metadata.Get can answer.
+const (
+	Unknown State = iota // ask the bucket
+	Found
+	Absent // a HEAD, a complete listing or an own removal said so
+)
+
+// Limits of Metadata, in entries. An entry costs 300 to 400 bytes.
+const (
+	maxEntries = 100_000
+	maxListed  = 250_000 // entries of all cached listings together
+	maxDirs    = 20_000  // directories whose Attrs are remembered
+)
+
+// Metadata is a bounded LRU of entries and listings with a time to live.
+//
+// The bucket's answers and our own changes meet here. Our own change wins over
+// every answer to a question that was asked before it: each question takes a
+// Mark first (a listing takes a Walk), and brings it along with its answer.
+type Metadata struct {
+	ttl time.Duration
+	now func() time.Time
+
+	mu struct {
+		sync.Mutex
+		seq     uint64 // counts own changes
+		entries *simplelru.LRU[string, record]
+		lists   *simplelru.LRU[string, *listing]
+		listed  int
+		walks   map[*Walk]struct{}
+		attrs   *simplelru.LRU[string, dirAttrs]
+	}
+}
+
+// record is what is known of one key, at one time.
+type record struct {
+	entry  Entry
+	absent bool
+	at     time.Time
+	own    uint64 // seq of the own change that set it; 0: the bucket said so
+}
+
+// Mark is a point in the sequence of own changes.
+type Mark uint64
+
+// NewMetadata returns an empty cache. What it holds is believed for ttl;
+// 0 believes nothing but own changes of this very moment.
+func NewMetadata(ttl time.Duration) *Metadata {
+	m := &Metadata{ttl: ttl, now: time.Now}
+	m.mu.entries, _ = simplelru.NewLRU[string, record](maxEntries, nil) // fails only for a size of 0
+	m.mu.attrs, _ = simplelru.NewLRU[string, dirAttrs](maxDirs, nil)
+	m.mu.lists, _ = simplelru.NewLRU(maxDirs, func(_ string, l *listing) { m.mu.listed -= l.counted })
+	m.mu.walks = map[*Walk]struct{}{}
+	return m
+}
+
+// TTL is how long an answer is believed.
+func (m *Metadata) TTL() time.Duration { return m.ttl }
+
+// Mark is taken before the bucket is asked.
+func (m *Metadata) Mark() Mark {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return Mark(m.mu.seq)
+}
+
+// Get returns what is known of key and how long that may still be believed.
+func (m *Metadata) Get(key string) (e Entry, left time.Duration, s State) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	rec, known := m.mu.entries.Get(key)
+	if l := m.freshListLocked(ParentKey(key)); l != nil && (!known || l.at.After(rec.at)) {
+		left = m.leftLocked(l.at)
+		listed, ok := l.find(key)
+		if !ok {
+			return Entry{}, left, Absent
+		}
+		return enrich(listed, rec, known), left, Found
+	}
+	if !known {
+		return Entry{}, 0, Unknown
+	}
+	if left = m.leftLocked(rec.at); left <= 0 {
+		return Entry{}, 0, Unknown
+	}
+	if rec.absent {
+		return Entry{}, left, Absent
+	}
+	return rec.entry, left, Found
+}
+
+// enrich keeps what a HEAD said of the version that a listing shows.
+func enrich(listed Entry, rec record, known bool) Entry {
+	o := rec.entry.Object
+	same := o.ETag == listed.Object.ETag || listed.IsDir() && listed.Object.ETag == ""
+	if known && !rec.absent && o.Full && !listed.Object.Full && same {
+		o.LastModified = maxTime(o.LastModified, listed.Object.LastModified)
+		listed.Object = o
+	}
+	return listed
+}
+
+func maxTime(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// Put records the bucket's answer to a question asked at mark.
+func (m *Metadata) Put(e Entry, mark Mark) { m.put(e.Key, record{entry: e}, mark) }
+
+// PutAbsent records that the bucket has no such key.
+func (m *Metadata) PutAbsent(key string, mark Mark) { m.put(key, record{absent: true}, mark) }
+
+func (m *Metadata) put(key string, rec record, mark Mark) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	old, ok := m.mu.entries.Peek(key)
+	if ok && old.own > uint64(mark) {
+		return // asked before our own change
+	}
+	if !rec.absent {
+		rec.entry = enrich(rec.entry, old, ok)
+	}
+	rec.at = m.now()
+	m.mu.entries.Add(key, rec)
+	if l, ok := m.mu.lists.Peek(ParentKey(key)); ok {
+		l.learn(key, rec)
+	}
+}
+
+// Changed records our own change: key now holds e.
+func (m *Metadata) Changed(e Entry) { m.change(e.Key, record{entry: e}) }
+
+// Removed records our own removal of key.
+func (m *Metadata) Removed(key string) { m.change(key, record{absent: true}) }
+
+func (m *Metadata) change(key string, rec record) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mu.seq++
+	rec.own, rec.at = m.mu.seq, m.now()
+	m.mu.entries.Add(key, rec)
+	dir := ParentKey(key)
+	if l, ok := m.mu.lists.Peek(dir); ok {
+		l.learn(key, rec)
+	}
+	for w := range m.mu.walks {
+		if w.dir == dir {
+			w.own[key] = rec
+		}
+	}
+}
+
+// Forget drops what is known of key, because it turned out to be wrong.
+func (m *Metadata) Forget(key string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mu.entries.Remove(key)
+	m.mu.lists.Remove(ParentKey(key))
+}
+
+// ForgetTree drops all that is known at and below a directory key. Listings
+// under way there are not believed either.
+func (m *Metadata) ForgetTree(dir string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, k := range m.mu.entries.Keys() {
+		if strings.HasPrefix(k, dir) {
+			m.mu.entries.Remove(k)
+		}
+	}
+	for _, k := range m.mu.lists.Keys() {
+		if strings.HasPrefix(k, dir) {
+			m.mu.lists.Remove(k)
+		}
+	}
+	for w := range m.mu.walks {
+		if strings.HasPrefix(w.dir, dir) {
+			w.void = true
+		}
+	}
+}
+
+func (m *Metadata) leftLocked(at time.Time) time.Duration {
+	return m.ttl - m.now().Sub(at)
+}
+
+func (m *Metadata) freshListLocked(dir string) *listing {
+	l, ok := m.mu.lists.Get(dir)
+	if !ok || m.leftLocked(l.at) <= 0 {
+		return nil
+	}
+	return l
+}
+
+// ParentKey is the directory key that key stands in.
+func ParentKey(key string) string {
+	return key[:strings.LastIndexByte(strings.TrimSuffix(key, "/"), '/')+1]
+}

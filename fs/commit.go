@@ -1,0 +1,133 @@
+package fs
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"syscall"
+	"time"
+
+	"github.com/pailfs/pailfs/bucket"
+	"github.com/pailfs/pailfs/cache"
+)
+
+// commit stores the node's local content, if it is dirty, on the condition
+// that the bucket still has the version that it began from. It runs to its end
+// whatever becomes of the caller: an upload is not undone by a signal.
+func (n *node) commit(ctx context.Context) error {
+	ctx = context.WithoutCancel(ctx)
+	if n.kind != kindFile || !n.isDirty() {
+		return nil
+	}
+	key, release, err := n.lockKey(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	return n.commitAt(ctx, key)
+}
+
+// commitAt is commit for callers who have the guard of key.
+func (n *node) commitAt(ctx context.Context, key string) error {
+	n.commits <- struct{}{}
+	defer func() { <-n.commits }()
+	n.mu.Lock()
+	d := n.mu.draft
+	n.mu.Unlock()
+	if d == nil || n.gone() {
+		return nil
+	}
+	if err := d.Seal(ctx); err != nil { // writers wait from here on
+		return err
+	}
+	stored := false
+	defer func() { d.Unseal(stored) }()
+	if !d.Dirty() {
+		stored = true
+		return nil
+	}
+	o, err := n.store(ctx, key, d)
+	n.committed(key, o, err)
+	stored = err == nil
+	return err
+}
+
+// store uploads the sealed draft.
+func (n *node) store(ctx context.Context, key string, d *cache.Draft) (bucket.Object, error) {
+	n.mu.Lock()
+	base, attrs := n.mu.obj, n.mu.attrs
+	n.mu.Unlock()
+	if err := d.Fill(ctx, n); err != nil {
+		return bucket.Object{}, fmt.Errorf("fetching what was not written anew: %w", err)
+	}
+	cond := bucket.Condition{ETag: base.ETag, Absent: base.ETag == ""}
+	return n.fs.b.Put(ctx, bucket.PutInput{
+		Key: key, Body: d.Body(), Size: d.Size(), If: cond,
+		Headers: base.Headers, StorageClass: base.StorageClass, Metadata: attrs.Encode(base.Metadata),
+	})
+}
+
+// committed takes over the outcome: our own version continues the lineage.
+func (n *node) committed(key string, o bucket.Object, err error) {
+	if err != nil {
+		n.mu.Lock()
+		n.mu.failed = err
+		n.mu.Unlock()
+		if isConflict(err) {
+			n.fs.meta.Forget(key)
+		}
+		return
+	}
+	n.setVersion(o)
+	n.fs.changed(cache.Entry{Key: key, Object: o})
+}
+
+// changed records an object of our own making.
+func (f *FS) changed(e cache.Entry) {
+	f.meta.Changed(e)
+	if !e.IsDir() {
+		f.meta.SetAttrs(cache.ParentKey(e.Key), cache.AttrsSome)
+	}
+}
+
+// keep gives up on storing the local content: it becomes a kept draft, for
+// `pailfs recover`, and the name shows again what the bucket has.
+func (n *node) keep(cause error) {
+	key := n.key()
+	n.mu.Lock()
+	d, base, attrs := n.mu.draft, n.mu.obj, n.mu.attrs
+	n.mu.draft = nil
+	n.mu.Unlock()
+	if d == nil {
+		return
+	}
+	k, err := d.Keep(cache.Kept{
+		Key: key, Path: n.fs.pathOf(key), Size: d.Size(), Since: time.Now(), Reason: reason(cause),
+		BaseETag: base.ETag, Metadata: maps.Clone(attrs.Encode(base.Metadata)), Headers: base.Headers,
+	})
+	if err != nil {
+		n.fs.log.Error("local content could not be kept", "key", key, "err", err, "cause", cause)
+	} else {
+		n.fs.log.Error("not stored: kept for pailfs recover", "key", key, "id", k.ID, "bytes", k.Size, "cause", cause)
+	}
+	n.fs.tree.retire(n)
+	n.fs.notify.entry(n)
+}
+
+func reason(cause error) string {
+	if isConflict(cause) {
+		return "conflict: the object was changed by somebody else meanwhile"
+	}
+	return cause.Error()
+}
+
+// usable refuses a node whose local content was given up: the kernel's ESTALE
+// handling looks the name up again, and finds what the bucket has.
+func (n *node) usable() error {
+	n.fs.tree.mu.RLock()
+	defer n.fs.tree.mu.RUnlock()
+	if n.loc.retired {
+		return syscall.ESTALE
+	}
+	return nil
+}

@@ -1,0 +1,77 @@
+package fs
+
+import (
+	"context"
+	"errors"
+	"syscall"
+
+	"github.com/pailfs/pailfs/bucket"
+	"github.com/pailfs/pailfs/xattr"
+)
+
+// errnoTable is the only place where an error becomes an errno. The first
+// match counts. What is not in it is EIO, never ENOSYS: the kernel takes ENOSYS
+// as "this file system has no such operation" and stops asking.
+var errnoTable = []struct {
+	err   error
+	errno syscall.Errno
+}{
+	{bucket.ErrNotExist, syscall.ENOENT},
+	{bucket.ErrNoBucket, syscall.EIO}, // ENOENT would speak of the file
+	{bucket.ErrPermission, syscall.EACCES},
+	{bucket.ErrNoCreds, syscall.EACCES},
+	{bucket.ErrChanged, syscall.ESTALE},
+	{bucket.ErrArchived, syscall.EPERM},
+	{bucket.ErrTooLarge, syscall.EFBIG},
+	{bucket.ErrInvalid, syscall.EINVAL},
+	{bucket.ErrQuota, syscall.EDQUOT},
+	{bucket.ErrNotSupported, syscall.EOPNOTSUPP},
+	{bucket.ErrThrottled, syscall.EIO},
+	{bucket.ErrUnreachable, syscall.EIO},
+	{bucket.ErrServer, syscall.EIO},
+	{bucket.ErrRange, syscall.EIO},
+	{xattr.ErrNoAttr, syscall.ENODATA},
+	{xattr.ErrLifetime, syscall.EINVAL},
+	{xattr.ErrReadOnly, syscall.EPERM},
+	{context.Canceled, syscall.EINTR},
+	{context.DeadlineExceeded, syscall.ETIMEDOUT},
+}
+
+// toErrno maps an error to what the program sees.
+func toErrno(err error) syscall.Errno {
+	if err == nil {
+		return 0
+	}
+	var errno syscall.Errno
+	if errors.As(err, &errno) && errno != syscall.ENOSYS {
+		return errno
+	}
+	for _, row := range errnoTable {
+		if errors.Is(err, row.err) {
+			return row.errno
+		}
+	}
+	return syscall.EIO
+}
+
+// quiet says which outcomes are part of ordinary work and not worth a line.
+func quiet(errno syscall.Errno) bool {
+	switch errno {
+	case 0, syscall.ENOENT, syscall.EEXIST, syscall.ENOTEMPTY, syscall.ENODATA, syscall.EINTR, syscall.EROFS,
+		syscall.ENAMETOOLONG, syscall.EOPNOTSUPP:
+		return true
+	}
+	return false
+}
+
+// fail turns an operation's error into its errno, and logs what the errno
+// cannot say. It is called once, where the answer is made.
+func (f *FS) fail(op, key string, err error) syscall.Errno {
+	errno := toErrno(err)
+	if !quiet(errno) {
+		f.log.Warn(op+" failed", "key", key, "errno", errno.Error(), "err", err)
+	} else if err != nil {
+		f.log.Debug(op, "key", key, "errno", errno.Error(), "err", err)
+	}
+	return errno
+}

@@ -1,0 +1,194 @@
+package fs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"runtime/debug"
+	"time"
+
+	fusefs "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/pailfs/pailfs/bucket"
+	"github.com/pailfs/pailfs/cache"
+	"github.com/pailfs/pailfs/xattr"
+)
+
+// FS is one mount.
+type FS struct {
+	opt    Options
+	log    *slog.Logger
+	b      bucket.API
+	meta   *cache.Metadata
+	budget *cache.Budget
+	stage  *cache.Stage
+	links  xattr.Linker
+	tree   *tree
+	guard  *guard
+	flight singleflight.Group // lookups of one key under way
+
+	notify *notifier
+	root   *node
+	server *fuse.Server
+	dir    string
+	since  time.Time
+}
+
+var _ Server = (*FS)(nil)
+
+// Defaults of Options.
+const (
+	defaultTTL         = 5 * time.Second
+	defaultFileMode    = 0o644
+	defaultDirMode     = 0o755
+	defaultLinkExpires = time.Hour
+	maxDefaultMemory   = 1 << 30
+	defaultMemoryPart  = 8 // of the machine's or the cgroup's memory
+
+	maxWrite      = 1 << 20 // bytes of one FUSE request, the kernel's limit
+	maxBackground = 64      // asynchronous requests that the kernel may have under way
+)
+
+func (o Options) withDefaults() Options {
+	if o.MetadataTTL == 0 {
+		o.MetadataTTL = defaultTTL
+	}
+	if o.FileMode == 0 {
+		o.FileMode = defaultFileMode
+	}
+	if o.DirMode == 0 {
+		o.DirMode = defaultDirMode
+	}
+	if o.LinkExpires == 0 {
+		o.LinkExpires = defaultLinkExpires
+	}
+	if o.MemoryLimit == 0 {
+		o.MemoryLimit = min(maxDefaultMemory, availableMemory()/defaultMemoryPart)
+	}
+	if o.Metadata == "" {
+		o.Metadata = MetadataAuto
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	return o
+}
+
+// Mount mounts the bucket at dir and serves it until it is unmounted.
+func Mount(dir string, o Options) (Server, error) {
+	o = o.withDefaults()
+	stage, err := cache.OpenStage(o.StageDir, o.Logger)
+	if err != nil {
+		return nil, fmt.Errorf("stage directory %s: %w", o.StageDir, err)
+	}
+	f := &FS{
+		opt: o, log: o.Logger, b: o.Bucket, stage: stage, dir: dir, since: time.Now(),
+		meta: cache.NewMetadata(o.MetadataTTL), budget: cache.NewBudget(o.MemoryLimit),
+		tree: newTree(), guard: newGuard(),
+	}
+	f.root = f.tree.addRoot(f, o.Prefix)
+	f.notify = newNotifier(f)
+	f.server, err = fusefs.Mount(dir, f.root, f.mountOptions())
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("mounting at %s: %w", dir, err), f.Close())
+	}
+	return f, nil
+}
+
+func (f *FS) mountOptions() *fusefs.Options {
+	m := fuse.MountOptions{
+		Name: "pailfs", FsName: f.opt.Source, AllowOther: f.opt.AllowOther,
+		MaxWrite: maxWrite, MaxBackground: maxBackground,
+		DisableSplice: true, // a 1 MiB reply never fits the pipe; each try would log a line
+		// The kernel sends O_TRUNC with open: no truncate(2) to be told apart from it.
+		ExtraCapabilities: fuse.CAP_READDIRPLUS_AUTO | fuse.CAP_ATOMIC_O_TRUNC,
+		PanicHandler:      f.panicked,
+		Debug:             f.opt.Debug,
+		DirectMount:       os.Geteuid() == 0,
+		Logger:            slog.NewLogLogger(f.log.Handler(), slog.LevelDebug),
+	}
+	if f.opt.ReadOnly {
+		m.Options = append(m.Options, "ro")
+	}
+	if f.opt.AllowOther {
+		m.Options = append(m.Options, "default_permissions")
+	}
+	// AttrTimeout and NegativeTimeout stay nil: set, they overwrite the zero
+	// timeout of attributes that are not known yet.
+	return &fusefs.Options{
+		MountOptions: m, NullPermissions: true, RootStableAttr: &fusefs.StableAttr{Ino: rootIno},
+		Logger: slog.NewLogLogger(f.log.Handler(), slog.LevelDebug),
+	}
+}
+
+// panicked answers a request whose handler panicked; the mount lives on.
+func (f *FS) panicked(v any) fuse.Status {
+	f.log.Error("a request panicked", "panic", v, "stack", string(debug.Stack()))
+	return fuse.EIO
+}
+
+// Wait returns when the file system is unmounted.
+func (f *FS) Wait() { f.server.Wait() }
+
+// Unmount detaches the mount. It fails with EBUSY while the mount is in use,
+// unless lazy.
+func (f *FS) Unmount(lazy bool) error {
+	if lazy {
+		return detach(f.dir)
+	}
+	if err := f.server.Unmount(); err != nil {
+		return fmt.Errorf("unmounting %s: %w", f.dir, err)
+	}
+	return nil
+}
+
+// Close removes the stage of this mount; what was kept stays for the next one.
+func (f *FS) Close() error {
+	f.notify.close()
+	return f.stage.Close()
+}
+
+// Drain stores all dirty files. What could not be stored is kept, and named
+// in the error.
+func (f *FS) Drain(ctx context.Context) error {
+	var errs []error
+	for _, n := range f.tree.dirty() {
+		if ctx.Err() != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", f.pathOf(n.key()), ctx.Err()))
+			continue
+		}
+		if err := n.commit(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", f.pathOf(n.key()), err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// patience is how long a request goes on after its caller was interrupted.
+// The Go runtime preempts its threads by signals, and the kernel passes each
+// one on as an interrupt: it says little. A person at ^C means it, and waits.
+const patience = 2 * time.Second
+
+// patient returns a context for work on behalf of a request that changes
+// nothing: it ends patience after the request was interrupted.
+func patient(ctx context.Context) (context.Context, context.CancelFunc) {
+	out, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		t := time.AfterFunc(patience, cancel)
+		context.AfterFunc(out, func() { t.Stop() })
+	})
+	return out, func() { stop(); cancel() }
+}
+
+// pathOf is key as a path below the mount, for messages.
+func (f *FS) pathOf(key string) string {
+	if len(key) >= len(f.opt.Prefix) {
+		return key[len(f.opt.Prefix):]
+	}
+	return key
+}

@@ -1,0 +1,197 @@
+package fs
+
+import (
+	"context"
+	"errors"
+	"syscall"
+
+	fusefs "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"github.com/pailfs/pailfs/bucket"
+	"github.com/pailfs/pailfs/cache"
+)
+
+var (
+	_ fusefs.FileReader    = (*fileHandle)(nil)
+	_ fusefs.FileWriter    = (*fileHandle)(nil)
+	_ fusefs.FileFlusher   = (*fileHandle)(nil)
+	_ fusefs.FileFsyncer   = (*fileHandle)(nil)
+	_ fusefs.FileReleaser  = (*fileHandle)(nil)
+	_ fusefs.FileAllocater = (*fileHandle)(nil)
+)
+
+// fileHandle is one open file. Local content belongs to the node, so that all
+// its handles see one file.
+type fileHandle struct {
+	n      *node
+	write  bool
+	reader *cache.Reader // guarded by n.mu; nil where there was local content, or none at all, at open
+}
+
+// Read reads local content where there is some, else the pinned version.
+func (h *fileHandle) Read(ctx context.Context, dest []byte, off int64) (fuse.ReadResult, syscall.Errno) {
+	ctx, cancel := patient(ctx)
+	defer cancel()
+	var k int
+	var err error
+	d, r := h.source()
+	switch {
+	case d != nil:
+		k, err = d.ReadAt(ctx, h.n, dest, off)
+	case r != nil:
+		k, err = r.ReadAt(ctx, dest, off)
+	}
+	if err != nil {
+		return nil, h.n.fs.fail("read", h.n.key(), err)
+	}
+	return fuse.ReadResultData(dest[:k]), 0
+}
+
+// source is where the handle's bytes come from now. The reader of a handle that
+// was opened over local content begins when that has been given up.
+func (h *fileHandle) source() (*cache.Draft, *cache.Reader) {
+	n := h.n
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.mu.draft == nil && h.reader == nil && n.mu.obj.Size > 0 {
+		h.reader = cache.NewReader(&pinned{n}, n.mu.obj.Size, n.fs.budget, nil)
+	}
+	return n.mu.draft, h.reader
+}
+
+// maxSize is S3's largest object, in bytes.
+const maxSize = 5 << 40
+
+// Write puts bytes into the draft; nothing is sent before flush or fsync.
+func (h *fileHandle) Write(ctx context.Context, data []byte, off int64) (uint32, syscall.Errno) {
+	if off+int64(len(data)) > maxSize {
+		return 0, syscall.EFBIG
+	}
+	d, err := h.n.ensureDraft()
+	if err != nil {
+		return 0, h.n.fs.fail("write", h.n.key(), err)
+	}
+	k, err := d.WriteAt(ctx, data, off)
+	if k > 0 {
+		h.n.wrote()
+	}
+	if err != nil && k == 0 {
+		return 0, h.n.fs.fail("write", h.n.key(), err)
+	}
+	return uint32(k), 0
+}
+
+func (h *fileHandle) truncate(ctx context.Context, size int64) error {
+	if size > maxSize {
+		return bucket.ErrTooLarge
+	}
+	d, err := h.n.ensureDraft()
+	if err != nil {
+		return err
+	}
+	if err := d.Truncate(ctx, size); err != nil {
+		return err
+	}
+	d.MarkDirty() // also where the size stays: O_TRUNC of an empty file is a write
+	h.n.wrote()
+	return nil
+}
+
+// Allocate is fallocate(2): it can only make the file longer; S3 has no holes
+// to be punched and nothing to reserve.
+func (h *fileHandle) Allocate(ctx context.Context, off, size uint64, mode uint32) syscall.Errno {
+	const keepSize = 1
+	if mode&^keepSize != 0 {
+		return syscall.EOPNOTSUPP
+	}
+	d, err := h.n.ensureDraft()
+	if err != nil {
+		return h.n.fs.fail("fallocate", h.n.key(), err)
+	}
+	if end := int64(off + size); mode&keepSize == 0 && end > d.Size() {
+		return h.n.fs.fail("fallocate", h.n.key(), h.truncate(ctx, end))
+	}
+	return 0
+}
+
+// Flush is each close of a descriptor, dup'd ones too. It stores what is dirty,
+// so that its error reaches close(2). A reader's close stores nothing.
+func (h *fileHandle) Flush(ctx context.Context) syscall.Errno {
+	if !h.write {
+		return 0
+	}
+	return h.n.fs.fail("flush", h.n.key(), h.n.commit(ctx))
+}
+
+// Fsync stores what is dirty.
+func (h *fileHandle) Fsync(ctx context.Context, _ uint32) syscall.Errno {
+	return h.n.fs.fail("fsync", h.n.key(), h.n.commit(ctx))
+}
+
+// Release is the end of the handle. Content that came after the last flush (a
+// mapping's) is stored now; what cannot be stored is kept for recovery, and the
+// file shows again what the bucket has.
+func (h *fileHandle) Release(ctx context.Context) syscall.Errno {
+	last := h.close()
+	if h.write && last {
+		h.n.settle(ctx)
+	}
+	h.n.dropIdle()
+	return 0
+}
+
+// close unregisters the handle; last tells that no other writer is left.
+func (h *fileHandle) close() (last bool) {
+	n := h.n
+	n.mu.Lock()
+	reader := h.reader
+	n.mu.handles--
+	if h.write {
+		n.mu.writers--
+	}
+	last = n.mu.writers == 0
+	n.mu.Unlock()
+	if reader != nil {
+		reader.Close()
+	}
+	return last
+}
+
+// settle decides on what is still dirty once the last writer is gone.
+func (n *node) settle(ctx context.Context) {
+	if !n.isDirty() {
+		return
+	}
+	n.mu.Lock()
+	failed := n.mu.failed
+	n.mu.Unlock()
+	if n.gone() {
+		n.abandon()
+		return
+	}
+	if failed == nil {
+		failed = n.commit(ctx)
+	}
+	if failed != nil && n.isDirty() {
+		n.keep(failed)
+	}
+}
+
+// abandon drops local content that nothing will store: its file is unlinked.
+func (n *node) abandon() {
+	n.mu.Lock()
+	d := n.mu.draft
+	if n.mu.handles > 0 {
+		d = nil // still readable through its handles
+	} else {
+		n.mu.draft = nil
+	}
+	n.mu.Unlock()
+	if d != nil {
+		d.Drop()
+	}
+}
+
+// isConflict tells that somebody else stored another version meanwhile.
+func isConflict(err error) bool { return errors.Is(err, bucket.ErrChanged) }

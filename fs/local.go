@@ -1,0 +1,125 @@
+package fs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/pailfs/pailfs/bucket"
+	"github.com/pailfs/pailfs/cache"
+)
+
+// Local content: the draft of a node, and where the bytes of its base come from.
+
+var (
+	_ cache.Base   = (*node)(nil)
+	_ cache.Source = (*pinned)(nil)
+)
+
+// ensureDraft returns the node's draft, beginning one over the version shown.
+func (n *node) ensureDraft() (*cache.Draft, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.mu.draft != nil {
+		return n.mu.draft, nil
+	}
+	d, err := n.fs.stage.Create(n.mu.obj.Size)
+	if err != nil {
+		return nil, err
+	}
+	n.mu.draft = d
+	return d, nil
+}
+
+// wrote records that content was changed here.
+func (n *node) wrote() {
+	now := time.Now()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.mu.ctime, n.mu.attrs.Mtime = now, &now
+}
+
+// dropIdle lets go of local content that is stored and that nobody has open.
+func (n *node) dropIdle() {
+	n.mu.Lock()
+	d := n.mu.draft
+	if d == nil || n.mu.handles > 0 || d.Dirty() {
+		n.mu.Unlock()
+		return
+	}
+	n.mu.draft = nil
+	n.mu.Unlock()
+	d.Drop()
+}
+
+// ReadBase reads the version that the draft began from.
+func (n *node) ReadBase(ctx context.Context, p []byte, off int64) error {
+	return n.withVersion(ctx, func(key, etag string) error { return n.fs.b.Fill(ctx, key, etag, off, p) })
+}
+
+// DownloadBase fetches a long range of it.
+func (n *node) DownloadBase(ctx context.Context, off, length int64, w io.WriterAt) error {
+	return n.withVersion(ctx, func(key, etag string) error {
+		return n.fs.b.Download(ctx, key, etag, off, length, w)
+	})
+}
+
+// withVersion runs a read of the node's version. When a rename or a commit of
+// ours moved the lineage on meanwhile, it is run again on what it is now.
+func (n *node) withVersion(ctx context.Context, read func(key, etag string) error) error {
+	for {
+		key, etag := n.key(), n.version().ETag
+		err := read(key, etag)
+		if !errors.Is(err, bucket.ErrChanged) && !errors.Is(err, bucket.ErrNotExist) {
+			return err
+		}
+		// A rename holds the guard while the object stands at neither key for sure.
+		_, release, lockErr := n.lockKey(ctx)
+		if lockErr != nil {
+			return lockErr
+		}
+		release()
+		if n.key() == key && n.version().ETag == etag {
+			n.fs.meta.Forget(key)
+			return fmt.Errorf("version %s of %s is gone: %w", etag, key, bucket.ErrChanged)
+		}
+	}
+}
+
+// pinned is what a reader reads: the version that the node shows. Our own
+// commits move it on, and then the node has the bytes in its draft.
+type pinned struct{ n *node }
+
+// Fetch fills p from off.
+func (s *pinned) Fetch(ctx context.Context, off int64, p []byte, arrived func(int)) error {
+	return s.n.withVersion(ctx, func(key, etag string) error {
+		_, body, err := s.n.fs.b.Get(ctx, bucket.GetInput{Key: key, ETag: etag, Off: off, Len: int64(len(p))})
+		if err != nil {
+			return err
+		}
+		defer body.Close()
+		return fill(p, body, arrived)
+	})
+}
+
+// fill reads all of p and says how far it got as it goes.
+func fill(p []byte, r io.Reader, arrived func(int)) error {
+	for got := 0; got < len(p); {
+		k, err := r.Read(p[got:])
+		if got += k; k > 0 {
+			arrived(got)
+		}
+		if got == len(p) {
+			return nil
+		}
+		if err == io.EOF {
+			return io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,207 @@
+package fs
+
+import (
+	"context"
+	"errors"
+	"syscall"
+	"time"
+
+	fusefs "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/pailfs/pailfs/bucket"
+	"github.com/pailfs/pailfs/cache"
+)
+
+var _ fusefs.NodeLookuper = (*node)(nil)
+
+// Lookup finds a name in a directory.
+func (n *node) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
+	ctx, cancel := patient(ctx)
+	defer cancel()
+	dir := n.key()
+	child, left, err := n.fs.lookup(ctx, dir, name)
+	if err != nil {
+		return nil, n.fs.fail("lookup", dir+name, err)
+	}
+	child.fillEntry(out, left)
+	return child.EmbeddedInode(), 0
+}
+
+// lookup returns the node for a name, and how long the name may be believed.
+func (f *FS) lookup(ctx context.Context, dir, name string) (*node, time.Duration, error) {
+	if len(name) > maxName {
+		return nil, 0, syscall.ENAMETOOLONG
+	}
+	part, fileOnly, ok := partOf(name)
+	if !ok || len(dir)+len(part) > maxKey {
+		return nil, 0, bucket.ErrNotExist
+	}
+	key := dir + part
+	if n := f.tree.at(key); n != nil && n.isLocal() {
+		return n, f.meta.TTL(), nil
+	}
+	e, left, err := f.resolve(ctx, key, fileOnly)
+	if err != nil {
+		return nil, 0, err
+	}
+	if !e.Object.Full {
+		if e, err = f.describe(ctx, e); err != nil {
+			return nil, 0, err
+		}
+	}
+	return f.tree.adopt(ctx, f, e, true), left, nil
+}
+
+// isLocal reports whether the file's newest content is here.
+func (n *node) isLocal() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.mu.draft != nil
+}
+
+// resolve says what stands at key: the directory key/ before the object key.
+func (f *FS) resolve(ctx context.Context, key string, fileOnly bool) (cache.Entry, time.Duration, error) {
+	if e, left, s := f.cached(key, fileOnly); s != cache.Unknown {
+		if s == cache.Absent {
+			return cache.Entry{}, 0, bucket.ErrNotExist
+		}
+		return e, left, nil
+	}
+	// Callers who ask for the same name share one pair of requests, which
+	// run on nobody's context; each caller waits on its own.
+	ch := f.flight.DoChan(key, func() (any, error) { return nil, f.ask(context.WithoutCancel(ctx), key) })
+	select {
+	case <-ctx.Done():
+		return cache.Entry{}, 0, ctx.Err()
+	case r := <-ch:
+		if r.Err != nil {
+			return cache.Entry{}, 0, r.Err
+		}
+	}
+	e, left, s := f.cached(key, fileOnly)
+	if s == cache.Found {
+		return e, left, nil
+	}
+	if s == cache.Unknown { // it was learnt, and aged at once: --metadata-ttl 0
+		return f.uncached(ctx, key, fileOnly)
+	}
+	return cache.Entry{}, 0, bucket.ErrNotExist
+}
+
+// cached is resolve from what is known.
+func (f *FS) cached(key string, fileOnly bool) (e cache.Entry, left time.Duration, s cache.State) {
+	file, fileLeft, fileState := f.meta.Get(key)
+	if fileOnly || key == "" {
+		return file, fileLeft, fileState
+	}
+	d, dirLeft, dirState := f.meta.Get(key + "/")
+	switch {
+	case dirState == cache.Found:
+		return d, dirLeft, cache.Found
+	case fileState == cache.Found && (dirState == cache.Absent || !endsParts(key)):
+		return file, fileLeft, cache.Found
+	case fileState == cache.Absent && dirState == cache.Absent:
+		return cache.Entry{}, min(fileLeft, dirLeft), cache.Absent
+	}
+	return cache.Entry{}, 0, cache.Unknown
+}
+
+// endsParts: the empty part has a directory form only ("a//"), as "a/" is
+// the marker of a.
+func endsParts(key string) bool { return lastPart(key) != "" && key[len(key)-1] != '/' }
+
+// ask puts both questions to the bucket, side by side: is there an object, is
+// there anything below it as a directory.
+func (f *FS) ask(ctx context.Context, key string) error {
+	mark := f.meta.Mark()
+	var g errgroup.Group
+	if endsParts(key) {
+		g.Go(func() error {
+			_, err := f.head(ctx, key, mark)
+			if errors.Is(err, bucket.ErrNotExist) {
+				return nil
+			}
+			return err
+		})
+	}
+	g.Go(func() error {
+		_, err := f.headDir(ctx, key+"/", mark)
+		if errors.Is(err, bucket.ErrNotExist) {
+			return nil
+		}
+		return err
+	})
+	return g.Wait()
+}
+
+// uncached is resolve where nothing is believed beyond its moment.
+func (f *FS) uncached(ctx context.Context, key string, fileOnly bool) (cache.Entry, time.Duration, error) {
+	mark := f.meta.Mark()
+	if !fileOnly {
+		e, err := f.headDir(ctx, key+"/", mark)
+		if err == nil || !errors.Is(err, bucket.ErrNotExist) {
+			return e, 0, err
+		}
+	}
+	e, err := f.head(ctx, key, mark)
+	return e, 0, err
+}
+
+// head asks for one object and remembers the answer.
+func (f *FS) head(ctx context.Context, key string, mark cache.Mark) (cache.Entry, error) {
+	o, err := f.b.Head(ctx, key)
+	if errors.Is(err, bucket.ErrNotExist) {
+		f.meta.PutAbsent(key, mark)
+	}
+	if err != nil {
+		return cache.Entry{}, err
+	}
+	e := cache.Entry{Key: key, Object: o}
+	f.meta.Put(e, mark)
+	return e, nil
+}
+
+// headDir asks whether anything stands at or below a directory key. The answer
+// shows the marker's existence, not its attributes.
+func (f *FS) headDir(ctx context.Context, key string, mark cache.Mark) (cache.Entry, error) {
+	found, marker, err := f.peek(ctx, key)
+	if err != nil {
+		return cache.Entry{}, err
+	}
+	if !found {
+		f.meta.PutAbsent(key, mark)
+		return cache.Entry{}, bucket.ErrNotExist
+	}
+	e := cache.Entry{Key: key, Object: marker}
+	f.meta.Put(e, mark)
+	return e, nil
+}
+
+// peek lists the first key at or below a directory key. An empty page that is
+// still truncated is followed. A directory without marker comes back as a
+// described object: there is nothing more to ask.
+func (f *FS) peek(ctx context.Context, key string) (found bool, marker bucket.Object, err error) {
+	err = bucket.ListAll(ctx, f.b, bucket.ListInput{Prefix: key, MaxKeys: 1}, func(p bucket.Page) error {
+		if len(p.Objects) == 0 {
+			return nil
+		}
+		found = true
+		if p.Objects[0].Key == key {
+			marker = p.Objects[0]
+		} else {
+			marker = noMarker(key)
+		}
+		return errStop
+	})
+	if errors.Is(err, errStop) {
+		err = nil
+	}
+	return found, marker, err
+}
+
+var errStop = errors.New("stop")
+
+// noMarker stands for the marker of a directory that has none.
+func noMarker(key string) bucket.Object { return bucket.Object{Key: key, Full: true} }

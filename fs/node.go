@@ -1,0 +1,167 @@
+package fs
+
+import (
+	"context"
+	"sync"
+	"syscall"
+	"time"
+
+	fusefs "github.com/hanwen/go-fuse/v2/fs"
+
+	"github.com/pailfs/pailfs/bucket"
+	"github.com/pailfs/pailfs/cache"
+)
+
+// File types of nodes.
+const (
+	kindDir  = syscall.S_IFDIR
+	kindFile = syscall.S_IFREG
+	kindLink = syscall.S_IFLNK
+)
+
+// node is one inode: a directory, or one lineage of versions of an object.
+type node struct {
+	fusefs.Inode
+	fs   *FS
+	kind uint32 // kindDir, kindFile or kindLink
+	ino  uint64
+
+	// loc is guarded by fs.tree.mu.
+	loc struct {
+		key     string // of the object; of a directory, ending in "/", or "" for the bucket's root
+		gone    bool   // unlinked, or renamed over
+		retired bool   // its local content was given up
+	}
+
+	// commits lets one commit of this node run at a time.
+	commits chan struct{}
+
+	mu struct {
+		sync.Mutex
+		obj     bucket.Object     // the version shown; ETag "" when nothing is stored
+		attrs   bucket.Attributes // as stored, or as set here and to be committed
+		known   bool              // attrs are what the bucket has, or what we set
+		fresh   time.Time         // when obj was last known to be the newest version
+		ctime   time.Time         // last change made here
+		draft   *cache.Draft      // local content, if any
+		handles int
+		writers int
+		failed  error // of the last commit, until one succeeds
+	}
+}
+
+func newNode(f *FS, kind uint32) *node {
+	return &node{fs: f, kind: kind, commits: make(chan struct{}, 1)}
+}
+
+// kindOf is the type of an entry. One that is known by its listing alone is
+// taken for a regular file.
+func kindOf(e cache.Entry) uint32 {
+	if e.IsDir() {
+		return kindDir
+	}
+	if e.Object.Full && isLink(bucket.DecodeAttributes(e.Object.Metadata)) {
+		return kindLink
+	}
+	return kindFile
+}
+
+func isLink(a bucket.Attributes) bool {
+	return a.Symlink != nil || a.Mode != nil && *a.Mode&syscall.S_IFMT == syscall.S_IFLNK
+}
+
+// key is where the node stands now.
+func (n *node) key() string {
+	n.fs.tree.mu.RLock()
+	defer n.fs.tree.mu.RUnlock()
+	return n.loc.key
+}
+
+func (n *node) gone() bool {
+	n.fs.tree.mu.RLock()
+	defer n.fs.tree.mu.RUnlock()
+	return n.loc.gone
+}
+
+// lockKey shares the guard of the node's key, wherever a rename puts it
+// meanwhile.
+func (n *node) lockKey(ctx context.Context) (key string, release func(), err error) {
+	for {
+		key = n.key()
+		release, err = n.fs.guard.share(ctx, key)
+		if err != nil {
+			return "", nil, err
+		}
+		if n.key() == key {
+			return key, release, nil
+		}
+		release()
+	}
+}
+
+// follows reports whether an entry shows this node's lineage: a directory
+// always, a file while its version is the one that the node has, and while
+// there is local content, which its commit will compare.
+func (n *node) follows(e cache.Entry) bool {
+	if n.kind == kindDir {
+		return e.IsDir()
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.mu.draft != nil {
+		return true
+	}
+	return n.mu.obj.ETag == e.Object.ETag && (!e.Object.Full || kindOf(e) == n.kind)
+}
+
+// learn takes over what the bucket said of the version that the node shows.
+// known says that a listing's entry has no attributes of its own.
+func (n *node) learn(e cache.Entry, known bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.mu.draft != nil {
+		return // newer than what the bucket has
+	}
+	o := e.Object
+	switch {
+	case o.Full:
+		n.mu.obj, n.mu.attrs, n.mu.known = o, bucket.DecodeAttributes(o.Metadata), true
+	case !n.mu.known:
+		n.mu.obj, n.mu.known = o, known
+	}
+	n.mu.fresh = time.Now()
+}
+
+func (n *node) isDirty() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.mu.draft != nil && n.mu.draft.Dirty()
+}
+
+// version is the version that the node shows.
+func (n *node) version() bucket.Object {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.mu.obj
+}
+
+// setVersion moves the lineage on to a version of our own making.
+func (n *node) setVersion(o bucket.Object) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.setVersionLocked(o)
+}
+
+func (n *node) setVersionLocked(o bucket.Object) {
+	n.mu.obj, n.mu.fresh, n.mu.failed = o, time.Now(), nil
+	if o.Full {
+		n.mu.attrs, n.mu.known = bucket.DecodeAttributes(o.Metadata), true
+	}
+}
+
+var _ fusefs.NodeOnForgetter = (*node)(nil)
+
+// OnForget is called when the kernel has dropped the inode.
+func (n *node) OnForget() {
+	n.fs.tree.forget(n)
+}

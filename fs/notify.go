@@ -1,0 +1,56 @@
+package fs
+
+import (
+	"sync"
+
+	"github.com/pailfs/pailfs/cache"
+)
+
+// notifier tells the kernel to forget names. It does so from a goroutine of its
+// own: a notification takes locks that the kernel may hold for the very request
+// that wants to send it. What does not fit the queue is left to the timeouts.
+type notifier struct {
+	f     *FS
+	queue chan name
+	once  sync.Once
+	done  chan struct{}
+}
+
+type name struct{ parent, name string }
+
+const notifyQueue = 1024
+
+func newNotifier(f *FS) *notifier {
+	q := &notifier{f: f, queue: make(chan name, notifyQueue), done: make(chan struct{})}
+	go q.run()
+	return q
+}
+
+// entry asks the kernel to look n's name up again before its next use.
+func (q *notifier) entry(n *node) {
+	key := n.key()
+	shown, ok := nameOf(lastPart(key))
+	if !ok {
+		return
+	}
+	select {
+	case q.queue <- name{cache.ParentKey(key), shown}:
+	default:
+	}
+}
+
+func (q *notifier) run() {
+	defer close(q.done)
+	for it := range q.queue {
+		if p := q.f.tree.at(it.parent); p != nil {
+			// ENOENT: the kernel has forgotten it already.
+			_ = p.EmbeddedInode().NotifyEntry(it.name)
+		}
+	}
+}
+
+// close ends the goroutine; call it after the last request.
+func (q *notifier) close() {
+	q.once.Do(func() { close(q.queue) })
+	<-q.done
+}

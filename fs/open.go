@@ -1,0 +1,122 @@
+package fs
+
+import (
+	"context"
+	"errors"
+	"io"
+	"syscall"
+	"time"
+
+	fusefs "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"github.com/pailfs/pailfs/bucket"
+	"github.com/pailfs/pailfs/cache"
+)
+
+var _ fusefs.NodeOpener = (*node)(nil)
+
+const (
+	// justAsked is how long a HEAD's word that a version is the newest counts
+	// for an open that follows it.
+	justAsked = time.Second
+	// firstRead is how much the GET of an open asks for, in bytes.
+	firstRead = 1 << 20
+)
+
+// Open opens a file. It shows the newest version, whoever wrote it: a reader's
+// first GET asks without a condition, and if it brings another version than
+// the inode's, the kernel is told to look the name up again, once (ESTALE).
+func (n *node) Open(ctx context.Context, flags uint32) (fusefs.FileHandle, uint32, syscall.Errno) {
+	write := flags&syscall.O_ACCMODE != syscall.O_RDONLY
+	if write && n.fs.opt.ReadOnly {
+		return nil, 0, syscall.EROFS
+	}
+	if err := n.usable(); err != nil {
+		return nil, 0, n.fs.fail("open", n.key(), err)
+	}
+	ctx, cancel := patient(ctx)
+	defer cancel()
+	opened, err := n.revalidate(ctx, write)
+	if err != nil {
+		return nil, 0, n.fs.fail("open", n.key(), err)
+	}
+	h := n.newHandle(write, opened)
+	if write && flags&syscall.O_TRUNC != 0 {
+		if err := h.truncate(ctx, 0); err != nil {
+			h.close()
+			return nil, 0, n.fs.fail("open", n.key(), err)
+		}
+	}
+	return h, fuse.FOPEN_KEEP_CACHE, 0
+}
+
+// revalidate makes sure that the inode shows the newest version. For a reader
+// it does so with the GET of the first bytes, which it returns.
+func (n *node) revalidate(ctx context.Context, write bool) (*cache.Opened, error) {
+	n.mu.Lock()
+	local := n.mu.draft != nil
+	have := n.mu.obj
+	asked := have.Full && time.Since(n.mu.fresh) < justAsked
+	n.mu.Unlock()
+	if local || asked || n.gone() || n.kind != kindFile {
+		return nil, nil
+	}
+	key, mark := n.key(), n.fs.meta.Mark()
+	if write || have.Size == 0 {
+		e, err := n.fs.head(ctx, key, mark)
+		if err != nil {
+			return nil, n.vanished(key, mark, err)
+		}
+		return nil, n.accept(e)
+	}
+	// The stream outlives this request: it is the reader's first block.
+	o, body, err := n.fs.b.Get(context.WithoutCancel(ctx), bucket.GetInput{Key: key, Len: min(firstRead, have.Size)})
+	if err != nil {
+		return nil, n.vanished(key, mark, err)
+	}
+	e := cache.Entry{Key: key, Object: o}
+	n.fs.meta.Put(e, mark)
+	if err := n.accept(e); err != nil {
+		return nil, errors.Join(err, body.Close())
+	}
+	return &cache.Opened{Body: body, Off: 0, Len: min(firstRead, o.Size)}, nil
+}
+
+// vanished records a 404 of an open.
+func (n *node) vanished(key string, mark cache.Mark, err error) error {
+	if errors.Is(err, bucket.ErrNotExist) {
+		n.fs.meta.PutAbsent(key, mark)
+	}
+	return err
+}
+
+// accept takes over the newest version if it is the one that the inode shows.
+func (n *node) accept(e cache.Entry) error {
+	if !n.follows(e) {
+		return syscall.ESTALE
+	}
+	n.learn(e, true)
+	return nil
+}
+
+// newHandle registers a handle; opened may be nil.
+func (n *node) newHandle(write bool, opened *cache.Opened) *fileHandle {
+	h := &fileHandle{n: n, write: write}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.mu.handles++
+	if write {
+		n.mu.writers++
+	}
+	if n.mu.draft == nil && n.mu.obj.Size > 0 {
+		h.reader = cache.NewReader(&pinned{n}, n.mu.obj.Size, n.fs.budget, opened)
+		return h
+	}
+	if opened != nil {
+		closeQuietly(opened.Body)
+	}
+	return h
+}
+
+func closeQuietly(c io.Closer) { _ = c.Close() } // a body that nobody reads on

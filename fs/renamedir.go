@@ -1,0 +1,199 @@
+package fs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/pailfs/pailfs/bucket"
+	"github.com/pailfs/pailfs/cache"
+)
+
+// copyParallel is how many copies of a directory's rename run at once.
+const copyParallel = 32
+
+// renameDir moves all keys below a directory. Until the last copy is made a
+// failure removes the copies and leaves the source whole; after it, the source
+// is deleted in batches, only in the versions that were copied.
+func (f *FS) renameDir(ctx context.Context, src *node, from, dest string, flags uint32) error {
+	if strings.HasPrefix(dest, from) {
+		return syscall.EINVAL
+	}
+	if err := f.clearTarget(ctx, dest, flags); err != nil {
+		return err
+	}
+	for _, c := range f.tree.under(from) {
+		if c.kind != kindFile {
+			continue
+		}
+		if err := c.commitAt(ctx, c.key()); err != nil {
+			return fmt.Errorf("%s: %w", c.key(), err)
+		}
+	}
+	objects, err := f.allBelow(ctx, from)
+	if err != nil {
+		return err
+	}
+	copies, err := f.copyAll(ctx, objects, from, dest)
+	if err != nil {
+		f.undo(ctx, copies)
+		return err
+	}
+	if err := f.ensureMarker(ctx, src, dest, len(objects)); err != nil {
+		return err
+	}
+	err = f.removeSources(ctx, objects, from)
+	f.meta.ForgetTree(from)
+	f.meta.ForgetTree(dest)
+	if err != nil {
+		return err
+	}
+	f.adoptMoved(src, from, dest, copies)
+	return nil
+}
+
+// clearTarget makes sure that the target may be replaced: not there, or an
+// empty directory.
+func (f *FS) clearTarget(ctx context.Context, dest string, flags uint32) error {
+	key := strings.TrimSuffix(dest, "/")
+	if n := f.tree.at(key); n != nil && n.isLocal() {
+		return syscall.ENOTDIR
+	}
+	e, _, err := f.resolve(ctx, key, false)
+	switch {
+	case errors.Is(err, bucket.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case flags&renameNoReplace != 0:
+		return syscall.EEXIST
+	case !e.IsDir():
+		return syscall.ENOTDIR
+	}
+	if _, err := f.emptyDir(ctx, dest); err != nil {
+		return err
+	}
+	if n := f.tree.at(dest); n != nil {
+		f.tree.remove(n)
+	}
+	return nil
+}
+
+func (f *FS) allBelow(ctx context.Context, prefix string) (out []bucket.Object, err error) {
+	err = bucket.ListAll(ctx, f.b, bucket.ListInput{Prefix: prefix}, func(p bucket.Page) error {
+		out = append(out, p.Objects...)
+		return nil
+	})
+	return out, err
+}
+
+// copyAll copies each object; the result maps source keys to the copies made,
+// also when it fails.
+func (f *FS) copyAll(ctx context.Context, objects []bucket.Object, from, dest string) (map[string]bucket.Object, error) {
+	var mu sync.Mutex
+	copies := make(map[string]bucket.Object, len(objects))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(copyParallel)
+	for _, o := range objects {
+		g.Go(func() error {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			to := dest + o.Key[len(from):]
+			if len(to) > maxKey {
+				return syscall.ENAMETOOLONG
+			}
+			cond := bucket.Condition{Absent: to != dest} // the target's own marker may be replaced
+			c, err := f.b.Copy(ctx, bucket.CopyInput{From: f.bestKnown(o), To: to, If: cond})
+			if err != nil {
+				return fmt.Errorf("copy %s: %w", o.Key, err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			copies[o.Key] = c
+			return nil
+		})
+	}
+	return copies, g.Wait()
+}
+
+// bestKnown adds what a HEAD has said of the listed version.
+func (f *FS) bestKnown(o bucket.Object) bucket.Object {
+	if e, _, s := f.meta.Get(o.Key); s == cache.Found && e.Object.Full && e.Object.ETag == o.ETag {
+		return e.Object
+	}
+	return o
+}
+
+// undo removes the copies of a rename that failed, unless somebody has changed
+// them since.
+func (f *FS) undo(ctx context.Context, copies map[string]bucket.Object) {
+	items := make([]bucket.DeleteItem, 0, len(copies))
+	for _, c := range copies {
+		items = append(items, bucket.DeleteItem{Key: c.Key, ETag: c.ETag})
+	}
+	for key, err := range f.b.DeleteAll(context.WithoutCancel(ctx), items) {
+		f.log.Error("the copy of a failed rename stays", "key", key, "err", err)
+	}
+}
+
+// ensureMarker makes the target of a directory that has nothing to be copied.
+func (f *FS) ensureMarker(ctx context.Context, src *node, dest string, objects int) error {
+	if objects > 0 {
+		return nil
+	}
+	src.mu.Lock()
+	attrs := src.mu.attrs
+	src.mu.Unlock()
+	_, err := f.putMarker(ctx, dest, bucket.Condition{}, attrs, nil)
+	return err
+}
+
+// removeSources deletes what was copied, and names what stays because somebody
+// else changed or added it meanwhile.
+func (f *FS) removeSources(ctx context.Context, objects []bucket.Object, from string) error {
+	items := make([]bucket.DeleteItem, len(objects))
+	for i, o := range objects {
+		items[i] = bucket.DeleteItem{Key: o.Key, ETag: o.ETag}
+	}
+	var failed error
+	for key, err := range f.b.DeleteAll(ctx, items) {
+		if isConflict(err) {
+			f.log.Warn("changed by somebody else during a rename: it stays at the old name, too", "key", key)
+			continue
+		}
+		failed = errors.Join(failed, fmt.Errorf("copied, but the source %s stays: %w", key, err))
+	}
+	if failed != nil {
+		return failed
+	}
+	rest, err := f.allBelow(ctx, from)
+	if err != nil {
+		return err
+	}
+	for _, o := range rest {
+		f.log.Warn("stays at the old name of a renamed directory", "key", o.Key)
+	}
+	return nil
+}
+
+// adoptMoved gives the moved nodes their new keys and versions.
+func (f *FS) adoptMoved(src *node, from, dest string, copies map[string]bucket.Object) {
+	for _, c := range f.tree.under(from) {
+		if o, ok := copies[c.key()]; ok {
+			c.setVersion(o)
+		}
+	}
+	f.tree.move(src, dest)
+	f.meta.Removed(from)
+	marker := copies[from]
+	if marker.Key == "" {
+		marker = bucket.Object{Key: dest} // unknown, as far as this goes
+	}
+	f.meta.Changed(cache.Entry{Key: dest, Object: marker})
+}

@@ -1,0 +1,187 @@
+package fs
+
+import (
+	"context"
+	"errors"
+	"syscall"
+
+	fusefs "github.com/hanwen/go-fuse/v2/fs"
+
+	"github.com/pailfs/pailfs/bucket"
+	"github.com/pailfs/pailfs/cache"
+)
+
+var (
+	_ fusefs.NodeUnlinker = (*node)(nil)
+	_ fusefs.NodeRmdirer  = (*node)(nil)
+)
+
+// existing is the key of a name that is there, without a directory's slash.
+func (n *node) existing(name string) (string, syscall.Errno) {
+	if n.fs.opt.ReadOnly {
+		return "", syscall.EROFS
+	}
+	part, _, ok := partOf(name)
+	if !ok {
+		return "", syscall.ENOENT
+	}
+	return n.key() + part, 0
+}
+
+// Unlink removes an object. A file that was never stored costs no request.
+func (n *node) Unlink(ctx context.Context, name string) syscall.Errno {
+	ctx = context.WithoutCancel(ctx)
+	key, errno := n.existing(name)
+	if errno != 0 {
+		return errno
+	}
+	release, err := n.fs.guard.own(ctx, key) // commits under way end first
+	if err != nil {
+		return toErrno(err)
+	}
+	defer release()
+	child := n.fs.tree.at(key)
+	if err := n.fs.unlink(ctx, key, child); err != nil {
+		return n.fs.fail("unlink", key, err)
+	}
+	n.touch()
+	return n.fs.fail("unlink", key, n.fs.keepDir(ctx, cache.ParentKey(key)))
+}
+
+func (f *FS) unlink(ctx context.Context, key string, child *node) error {
+	if child == nil || child.version().ETag != "" {
+		if err := child.preserve(ctx); err != nil {
+			return err
+		}
+		if err := f.b.Delete(ctx, key, ""); err != nil {
+			return err
+		}
+	}
+	f.meta.Removed(key)
+	if child != nil {
+		f.tree.remove(child)
+		child.abandon()
+	}
+	return nil
+}
+
+// maxPreserved is the size up to which a file that is open while it is removed
+// stays readable through its handles, in bytes. Larger ones answer ESTALE: a
+// removal must not turn into a long download.
+const maxPreserved = 64 << 20
+
+// preserve fetches the content of an open file before its object goes.
+func (n *node) preserve(ctx context.Context) error {
+	if n == nil || n.kind != kindFile {
+		return nil
+	}
+	n.mu.Lock()
+	open, size := n.mu.handles > 0, n.mu.obj.Size
+	n.mu.Unlock()
+	if !open || size > maxPreserved {
+		return nil
+	}
+	d, err := n.ensureDraft()
+	if err != nil {
+		return err
+	}
+	if err := d.Seal(ctx); err != nil {
+		return err
+	}
+	err = d.Fill(ctx, n)
+	if errors.Is(err, bucket.ErrChanged) || errors.Is(err, bucket.ErrNotExist) {
+		err = nil // the version is gone already; its readers are told so
+	}
+	d.Unseal(false)
+	return err
+}
+
+// keepDir stores a marker for a directory whose last entry was just removed:
+// a directory does not vanish with its last file.
+func (f *FS) keepDir(ctx context.Context, dir string) error {
+	if dir == f.opt.Prefix {
+		return nil
+	}
+	e, _, s := f.meta.Get(dir)
+	if s == cache.Found && e.Object.ETag != "" {
+		return nil // it has one
+	}
+	if empty, known := f.meta.Empty(dir); known && !empty {
+		return nil
+	}
+	found, _, err := f.peek(ctx, dir)
+	if err != nil || found {
+		return err
+	}
+	attrs := bucket.Attributes{}
+	if n := f.tree.at(dir); n != nil {
+		n.mu.Lock()
+		attrs = n.mu.attrs
+		n.mu.Unlock()
+	}
+	o, err := f.putMarker(ctx, dir, bucket.Condition{Absent: true}, attrs, nil)
+	if errors.Is(err, bucket.ErrChanged) {
+		return nil // somebody else has just made it
+	}
+	if n := f.tree.at(dir); err == nil && n != nil {
+		n.setVersion(o)
+	}
+	return err
+}
+
+// Rmdir removes an empty directory.
+func (n *node) Rmdir(ctx context.Context, name string) syscall.Errno {
+	ctx = context.WithoutCancel(ctx)
+	key, errno := n.existing(name)
+	if errno != 0 {
+		return errno
+	}
+	release, err := n.fs.guard.own(ctx, key, key+"/")
+	if err != nil {
+		return toErrno(err)
+	}
+	defer release()
+	if err := n.fs.rmdir(ctx, key+"/"); err != nil {
+		return n.fs.fail("rmdir", key+"/", err)
+	}
+	n.touch()
+	return n.fs.fail("rmdir", key+"/", n.fs.keepDir(ctx, cache.ParentKey(key)))
+}
+
+func (f *FS) rmdir(ctx context.Context, key string) error {
+	marker, err := f.emptyDir(ctx, key)
+	if err != nil {
+		return err
+	}
+	if marker {
+		if err := f.b.Delete(ctx, key, ""); err != nil {
+			return err
+		}
+	}
+	f.meta.ForgetTree(key)
+	f.meta.Removed(key)
+	if child := f.tree.at(key); child != nil {
+		f.tree.remove(child)
+	}
+	return nil
+}
+
+// emptyDir fails with ENOTEMPTY unless nothing stands below a directory key,
+// and reports whether its marker does.
+func (f *FS) emptyDir(ctx context.Context, key string) (marker bool, err error) {
+	for _, c := range f.tree.under(key) {
+		if c.kind == kindFile && c.isLocal() {
+			return false, syscall.ENOTEMPTY // not stored yet
+		}
+	}
+	err = bucket.ListAll(ctx, f.b, bucket.ListInput{Prefix: key, MaxKeys: 2}, func(p bucket.Page) error {
+		for _, o := range p.Objects {
+			if o.Key != key {
+				return syscall.ENOTEMPTY
+			}
+			marker = true
+		}
+		return nil
+	})
+	return marker, err
+}
