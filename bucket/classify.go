@@ -223,7 +223,10 @@ func isTransient(err error) bool {
 	var cert *tls.CertificateVerificationError
 	var authority x509.UnknownAuthorityError
 	var record tls.RecordHeaderError
+	var src *sourceError
 	switch {
+	case errors.As(err, &src):
+		return false
 	case errors.As(err, &cert), errors.As(err, &authority), errors.As(err, &record):
 		return false
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

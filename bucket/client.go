@@ -2,6 +2,7 @@ package bucket
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
@@ -66,7 +68,7 @@ func New(ctx context.Context, opts Options) (*Bucket, error) {
 	b := &Bucket{
 		opts:     opts,
 		cfg:      cfg,
-		http:     newTransport(opts),
+		http:     newTransport(opts, authorities(cfg)),
 		throttle: &throttle{},
 		log:      opts.Logger,
 	}
@@ -81,13 +83,12 @@ func New(ctx context.Context, opts Options) (*Bucket, error) {
 	return b, nil
 }
 
-// loadConfig reads the SDK's shared configuration. Credential providers get the
-// SDK's own HTTP client with a bound, not the one sized for S3.
+// loadConfig reads the SDK's shared configuration. Credential providers keep the
+// SDK's own HTTP client, not the one sized for S3.
 func loadConfig(ctx context.Context, opts Options) (aws.Config, error) {
-	load := []func(*config.LoadOptions) error{
-		// No WithHTTPClient: the instance metadata client shortens its timeouts
-		// only on the SDK's default one.
-	}
+	// No WithHTTPClient: the instance metadata client shortens its timeouts only
+	// on the SDK's default one.
+	var load []func(*config.LoadOptions) error
 	if opts.Profile != "" {
 		load = append(load, config.WithSharedConfigProfile(opts.Profile))
 	}
@@ -98,6 +99,19 @@ func loadConfig(ctx context.Context, opts Options) (aws.Config, error) {
 		load = append(load, config.WithCredentialsProvider(aws.AnonymousCredentials{}))
 	}
 	return config.LoadDefaultConfig(ctx, load...)
+}
+
+// authorities are those of AWS_CA_BUNDLE or the profile's ca_bundle, which a
+// private store needs; nil is the system's.
+func authorities(cfg aws.Config) *x509.CertPool {
+	client, ok := cfg.HTTPClient.(*awshttp.BuildableClient)
+	if !ok {
+		return nil
+	}
+	if tls := client.GetTransport().TLSClientConfig; tls != nil {
+		return tls.RootCAs
+	}
+	return nil
 }
 
 // setRegion builds the client for a region.

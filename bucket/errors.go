@@ -3,7 +3,7 @@ package bucket
 import "errors"
 
 // Classes of failure. Every error of this package wraps one of them, or the
-// caller's context error.
+// caller's context error, or the error of the caller's own reader or writer.
 var (
 	ErrNotExist     = errors.New("no such object")
 	ErrNoBucket     = errors.New("no such bucket")

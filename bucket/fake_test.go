@@ -22,7 +22,7 @@ type fake struct {
 }
 
 // newFake starts a server whose answers come from h, and a Bucket that speaks to
-// it with a short Deadline.
+// it.
 func newFake(t *testing.T, h http.HandlerFunc, change ...func(*Options)) *fake {
 	t.Helper()
 	f := &fake{}
@@ -43,7 +43,7 @@ func newTestBucket(t *testing.T, endpoint string, change ...func(*Options)) *Buc
 	isolate(t)
 	t.Setenv("AWS_ACCESS_KEY_ID", "key")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
-	opts := Options{Bucket: "b", Endpoint: endpoint, PathStyle: true, Deadline: time.Second}
+	opts := Options{Bucket: "b", Endpoint: endpoint, PathStyle: true, Deadline: 20 * time.Second}
 	for _, c := range change {
 		c(&opts)
 	}

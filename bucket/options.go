@@ -25,8 +25,8 @@ type Options struct {
 	// Deadline bounds each metadata operation with all its retries, and each
 	// wait for progress of a transfer; 0 is 60 s.
 	Deadline time.Duration
-	// PartSize of multipart uploads in bytes; 0 is 8 MiB. It grows so that
-	// 10,000 parts suffice.
+	// PartSize of multipart uploads in bytes; 0 is 8 MiB, the least is S3's
+	// 5 MiB. It grows so that 10,000 parts suffice.
 	PartSize int64
 	// PutLimit is the largest object stored by one PUT; 0 is PartSize.
 	PutLimit int64

@@ -15,7 +15,8 @@ import (
 //
 // A condition that does not hold is ErrChanged. A conditional write carries a
 // commit id in its metadata (CommitKey), by which it is recognised when the
-// answer was lost. More than 5 TiB is ErrTooLarge.
+// answer was lost. More than 5 TiB is ErrTooLarge. An error of in.Body is wrapped
+// as it is; a body that is shorter than in.Size is io.ErrUnexpectedEOF.
 func (b *Bucket) Put(ctx context.Context, in PutInput) (Object, error) {
 	switch {
 	case in.Size < 0:
@@ -41,9 +42,11 @@ func (b *Bucket) Put(ctx context.Context, in PutInput) (Object, error) {
 	if id != "" {
 		mine = func(o Object) bool { return o.Metadata[CommitKey] == id && o.Size == in.Size }
 	}
+	src := &source{r: in.Body}
+	in.Body = src
 	return b.commit(ctx, in.Key, func() (Object, stored, error) {
 		s, err := b.putOnce(ctx, in, parts)
-		if err != nil {
+		if err = src.failed(in.Key, err); err != nil {
 			return Object{}, s, changedIf(in.If, in.Key, err)
 		}
 		return in.object(s), s, nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"strings"
@@ -227,6 +228,32 @@ func TestPutReturnsWhatAHeadWould(t *testing.T) {
 	if err != nil || o.ETag != "e1" || o.VersionID != "v1" || !o.LastModified.Equal(date) ||
 		o.Headers.ContentType != "image/jpeg" || o.StorageClass != "STANDARD_IA" || !o.Full || o.Size != 1 {
 		t.Errorf("%+v, %v", o, err)
+	}
+}
+
+type brokenReader struct{ err error }
+
+func (r brokenReader) ReadAt(p []byte, off int64) (int, error) {
+	if off >= 1<<20 {
+		return 0, r.err
+	}
+	return int(min(int64(len(p)), 1<<20-off)), nil
+}
+
+func TestPutOfABrokenBody(t *testing.T) {
+	disk := errors.New("the disk is broken")
+	for _, size := range []int64{2 << 20, 12 << 20} {
+		s := &shelf{}
+		f := newFake(t, s.serve, func(o *Options) { o.PartSize, o.Deadline = 5<<20, 30*time.Second })
+		start := time.Now()
+		_, err := f.Put(t.Context(), PutInput{Key: "k", Body: brokenReader{disk}, Size: size})
+		if !errors.Is(err, disk) || time.Since(start) > 3*time.Second {
+			t.Errorf("%d: %v after %v", size, err, time.Since(start))
+		}
+		_, err = f.Put(t.Context(), PutInput{Key: "k", Body: brokenReader{io.EOF}, Size: size})
+		if !errors.Is(err, io.ErrUnexpectedEOF) || s.mu.there || len(s.mu.uploads) != 0 {
+			t.Errorf("%d: %v, stored: %v", size, err, s.mu.there)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/xml"
 	"errors"
 	"io"
@@ -31,7 +32,7 @@ type transport struct {
 	counts counters
 }
 
-func newTransport(opts Options) *transport {
+func newTransport(opts Options, roots *x509.CertPool) *transport {
 	dialer := &net.Dialer{Timeout: min(dialTimeout, opts.Deadline), KeepAlive: 30 * time.Second}
 	// Several transfers run at once, each with its own in-flight limit; fewer
 	// idle connections than that would be closed and dialled again and again.
@@ -40,7 +41,7 @@ func newTransport(opts Options) *transport {
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           dialer.DialContext,
 		TLSHandshakeTimeout:   tlsTimeout,
-		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
 		MaxIdleConns:          2 * idle,
 		MaxIdleConnsPerHost:   idle,
 		IdleConnTimeout:       60 * time.Second,

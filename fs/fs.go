@@ -147,11 +147,23 @@ func (f *FS) Unmount(lazy bool) error {
 	return nil
 }
 
-// Close removes the stage of this mount; what was kept stays for the next one.
+// Close ends the mount after Wait and Drain: what could not be stored is kept
+// for the next mount's `pailfs recover`, and the rest of the stage is removed.
 func (f *FS) Close() error {
+	for _, n := range f.tree.dirty() {
+		n.mu.Lock()
+		cause := n.mu.failed
+		n.mu.Unlock()
+		if cause == nil {
+			cause = errUnmounted
+		}
+		n.keep(cause)
+	}
 	f.notify.close()
 	return f.stage.Close()
 }
+
+var errUnmounted = errors.New("the mount ended before it was stored")
 
 // Drain stores all dirty files. What could not be stored is kept, and named
 // in the error.

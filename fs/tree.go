@@ -29,6 +29,7 @@ func newTree() *tree {
 func (t *tree) addRoot(f *FS, key string) *node {
 	n := newNode(f, kindDir)
 	n.ino, n.loc.key = rootIno, key
+	n.mu.known = key == "" // the bucket's root has no object that could say more
 	t.byKey[key], t.byIno[rootIno] = n, n
 	return n
 }

@@ -130,10 +130,10 @@ func printStatus(w io.Writer, r control.Response) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	if err := printDrafts(w, "waiting for upload:", st.Pending); err != nil {
+	if err := printDrafts(w, "\nwaiting for upload:", st.Pending); err != nil {
 		return err
 	}
-	if err := printDrafts(w, "kept, not stored (see `pailfs recover`):", st.Kept); err != nil {
+	if err := printDrafts(w, "\nkept, not stored (see `pailfs recover`):", st.Kept); err != nil {
 		return err
 	}
 	return printRequests(w, st)
@@ -154,7 +154,7 @@ func printDrafts(w io.Writer, title string, drafts []fs.DraftInfo) error {
 	if len(drafts) == 0 {
 		return nil
 	}
-	fmt.Fprintf(w, "\n%s\n", title)
+	fmt.Fprintln(w, title)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "ID\tSIZE\tAGE\tPATH\tREASON")
 	for _, d := range drafts {

@@ -58,68 +58,82 @@ func (u *umount) run(ctx context.Context, arg string) error {
 	if err != nil {
 		return err
 	}
-	pid, served, err := ping(ctx, sockets, dir)
-	if err != nil && !u.lazy {
-		return fmt.Errorf("%s: its process does not answer: %w; --lazy detaches it nevertheless", dir, err)
-	}
-	if !mounted && !served {
+	conn, pid, err := reach(ctx, sockets, dir)
+	switch {
+	case err == nil:
+		defer conn.Close()
+		return u.end(ctx, conn, pid, dir, mounted)
+	case !mounted && errors.Is(err, control.ErrNoServer):
 		return fmt.Errorf("%s is not mounted", dir)
-	}
-	if !served {
+	case u.lazy && mounted, errors.Is(err, control.ErrNoServer):
 		return mountpoint.Unmount(dir, u.lazy)
 	}
-	return u.end(ctx, sockets, dir, pid, mounted)
+	return fmt.Errorf("%s: its process does not answer: %w; --lazy detaches it nevertheless", dir, err)
+}
+
+// reach connects to the process that serves dir.
+func reach(ctx context.Context, sockets, dir string) (conn *control.Conn, pid int, err error) {
+	conn, err = control.Dial(ctx, sockets, dir)
+	if err != nil {
+		return nil, 0, err
+	}
+	resp, err := conn.Call(ctx, control.Request{Op: control.OpPing, TimeoutMS: 1000})
+	if err != nil {
+		conn.Close()
+		return nil, 0, err
+	}
+	return conn, resp.PID, nil
 }
 
 // end takes a living mount down: uploads, unmount, the process's own end.
-func (u *umount) end(ctx context.Context, sockets, dir string, pid int, mounted bool) error {
+func (u *umount) end(ctx context.Context, conn *control.Conn, pid int, dir string, mounted bool) error {
+	if u.lazy && mounted {
+		return mountpoint.Unmount(dir, true)
+	}
 	proc, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
 		proc = -1 // it ends at this very moment
 	} else {
 		defer unix.Close(proc)
 	}
-	var unstored error
-	if !u.lazy {
-		unstored = u.ask(ctx, sockets, dir, control.OpDrain)
-		if ctx.Err() != nil {
-			return fmt.Errorf("interrupted: %s stays mounted", dir)
-		}
+	// What fails here is reported by the wait as well, after another try.
+	_, unstored := conn.Call(ctx, u.request(control.OpDrain))
+	var remote *control.RemoteError
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("interrupted: %s stays mounted", dir)
+	case unstored != nil && !errors.As(unstored, &remote):
+		return unstored
+	}
+	// Sent before the unmount: the process may end right after that.
+	wait := u.request(control.OpWait)
+	if err := conn.Send(wait); err != nil {
+		return err
 	}
 	if mounted {
-		if err := mountpoint.Unmount(dir, u.lazy); err != nil {
-			if errors.Is(err, mountpoint.ErrBusy) {
-				return fmt.Errorf("%w: `fuser -vm %s` shows by whom; --lazy detaches it nevertheless", err, dir)
-			}
+		if err := unmountIdle(dir); err != nil {
 			return err
 		}
 	}
-	if u.lazy && mounted {
-		return nil
-	}
-	// The process tries once more after the unmount; its word is the last.
-	if err := u.ask(ctx, sockets, dir, control.OpWait); err != nil {
+	_, err = conn.Receive(ctx, wait)
+	conn.Close() // the process need not wait for more
+	if err != nil {
 		return err
 	}
 	return errors.Join(unstored, awaitExit(ctx, proc))
 }
 
-// ask sends a request that may take as long as uploads do. A process that has
-// ended meanwhile has nothing left.
-func (u *umount) ask(ctx context.Context, sockets, dir, op string) error {
-	_, err := control.Call(ctx, sockets, dir, control.Request{Op: op, TimeoutMS: u.timeout.Milliseconds()})
-	if errors.Is(err, control.ErrNoServer) {
-		return nil
+func unmountIdle(dir string) error {
+	err := mountpoint.Unmount(dir, false)
+	if errors.Is(err, mountpoint.ErrBusy) {
+		return fmt.Errorf("%w: `fuser -vm %s` shows by whom; --lazy detaches it nevertheless", err, dir)
 	}
 	return err
 }
 
-func ping(ctx context.Context, sockets, dir string) (pid int, served bool, err error) {
-	resp, err := control.Call(ctx, sockets, dir, control.Request{Op: control.OpPing, TimeoutMS: 5000})
-	if errors.Is(err, control.ErrNoServer) {
-		return 0, false, nil
-	}
-	return resp.PID, err == nil, err
+// request makes a request that may take as long as uploads do.
+func (u *umount) request(op string) control.Request {
+	return control.Request{Op: op, TimeoutMS: u.timeout.Milliseconds()}
 }
 
 // awaitExit waits until the process behind a pidfd is gone; after its last

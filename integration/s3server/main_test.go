@@ -105,7 +105,7 @@ func TestBadArguments(t *testing.T) {
 		{"--synthetic=5", "--dir=."}, {"--listen=nowhere", "--backend=memory"}, {"--backend=memory", "--synthetic=-1"},
 	} {
 		var out bytes.Buffer
-		if err := run(context.Background(), args, nil, &out, io.Discard); err == nil || out.Len() > 0 {
+		if err := run(t.Context(), args, nil, &out, io.Discard); err == nil || out.Len() > 0 {
 			t.Errorf("%q: error %v, output %q", args, err, &out)
 		}
 	}

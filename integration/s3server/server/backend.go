@@ -32,6 +32,9 @@ func (o *Options) open() (backend.Backend, error) {
 }
 
 func (o *Options) newBackend() (backend.Backend, error) {
+	if o.Synthetic < 0 {
+		return nil, fmt.Errorf("%d synthetic keys", o.Synthetic)
+	}
 	if o.Backend != Memory && o.Synthetic > 0 {
 		return nil, errors.New("a synthetic bucket needs the memory backend")
 	}

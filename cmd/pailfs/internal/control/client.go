@@ -1,7 +1,6 @@
 package control
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -34,39 +33,81 @@ func Call(ctx context.Context, dir, mount string, req Request) (Response, error)
 }
 
 func call(ctx context.Context, path string, req Request) (Response, error) {
-	req.V = Version
-	ctx, cancel := context.WithTimeout(ctx, req.Timeout()+answerSlack)
+	c, err := dial(ctx, path)
+	if err != nil {
+		return Response{}, err
+	}
+	defer c.Close()
+	return c.Call(ctx, req)
+}
+
+// Conn is a connection for several requests, one after the other. While it is
+// open the process cannot end without answering a request that it has.
+type Conn struct {
+	conn net.Conn
+	in   *json.Decoder
+}
+
+// Dial connects to the process that serves mount, or returns ErrNoServer.
+func Dial(ctx context.Context, dir, mount string) (*Conn, error) {
+	return dial(ctx, socketPath(dir, mount))
+}
+
+func dial(ctx context.Context, path string) (*Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerSlack)
 	defer cancel()
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "unix", path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return Response{}, ErrNoServer
+		return nil, ErrNoServer
 	case err != nil:
-		return Response{}, fmt.Errorf("control socket: %w", err)
+		return nil, fmt.Errorf("control socket: %w", err)
 	}
-	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	defer stop()
-	resp, err := exchange(conn, req)
-	if err != nil && ctx.Err() != nil {
-		return Response{}, fmt.Errorf("control socket: no answer to %q: %w", req.Op, ctx.Err())
-	}
-	return resp, err
+	return &Conn{conn: conn, in: json.NewDecoder(conn)}, nil
 }
 
-func exchange(conn net.Conn, req Request) (Response, error) {
-	if err := json.NewEncoder(conn).Encode(req); err != nil {
-		return Response{}, fmt.Errorf("control socket: %w", err)
+// Close ends the connection; a Call under way fails.
+func (c *Conn) Close() error { return c.conn.Close() }
+
+// Call sends a request and reads the answer. After an error other than a
+// RemoteError the connection is of no more use.
+func (c *Conn) Call(ctx context.Context, req Request) (Response, error) {
+	if err := c.Send(req); err != nil {
+		return Response{}, err
 	}
+	return c.Receive(ctx, req)
+}
+
+// Send sends a request whose answer Receive reads.
+func (c *Conn) Send(req Request) error {
+	req.V = Version
+	if err := c.conn.SetDeadline(time.Now().Add(req.Timeout() + answerSlack)); err != nil {
+		return fmt.Errorf("control socket: %w", err)
+	}
+	if err := json.NewEncoder(c.conn).Encode(req); err != nil {
+		return fmt.Errorf("control socket: %w", err)
+	}
+	return nil
+}
+
+// Receive reads the answer to req.
+func (c *Conn) Receive(ctx context.Context, req Request) (Response, error) {
+	stop := context.AfterFunc(ctx, func() { c.conn.Close() })
+	defer stop()
 	var resp Response
-	if err := json.NewDecoder(bufio.NewReader(conn)).Decode(&resp); err != nil {
-		return Response{}, fmt.Errorf("control socket: the process ended without an answer: %w", err)
-	}
-	if !resp.OK {
+	err := c.in.Decode(&resp)
+	switch {
+	case err == nil && !resp.OK:
 		return resp, &RemoteError{resp.Error}
+	case err == nil:
+		return resp, nil
+	case ctx.Err() != nil:
+		return Response{}, fmt.Errorf("control socket: %q: %w", req.Op, ctx.Err())
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return Response{}, fmt.Errorf("control socket: no answer to %q in time", req.Op)
 	}
-	return resp, nil
+	return Response{}, fmt.Errorf("control socket: the process ended without an answer: %w", err)
 }
 
 // Mounts asks every process of this user for its status and removes the

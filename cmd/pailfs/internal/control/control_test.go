@@ -154,6 +154,33 @@ func TestTimeoutEndsTheHandler(t *testing.T) {
 	}
 }
 
+// TestConn holds the order of `pailfs umount`: the wait is sent before the
+// unmount that ends the process, and is answered however fast that goes.
+func TestConn(t *testing.T) {
+	for range 50 {
+		dir, s := serve(t, "/mnt/a", echo)
+		c, err := Dial(t.Context(), dir, "/mnt/a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Call(t.Context(), Request{Op: OpPing}); err != nil {
+			t.Fatal(err)
+		}
+		req := Request{Op: OpWait}
+		if err := c.Send(req); err != nil {
+			t.Fatal(err)
+		}
+		s.Close()
+		if resp, err := c.Receive(t.Context(), req); err != nil || resp.Status.Source != OpWait {
+			t.Fatalf("%+v, %v", resp, err)
+		}
+		c.Close()
+	}
+	if _, err := Dial(t.Context(), socketDir(t), "/mnt/a"); !errors.Is(err, ErrNoServer) {
+		t.Errorf("%v", err)
+	}
+}
+
 // TestCloseLetsAnswersOut holds what `pailfs umount` relies on: the answer to
 // "wait" arrives although the process ends right after.
 func TestCloseLetsAnswersOut(t *testing.T) {

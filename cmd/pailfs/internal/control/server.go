@@ -21,6 +21,8 @@ const (
 	writeTimeout = 10 * time.Second
 	// closeGrace is how long Close lets answers under way go out.
 	closeGrace = 2 * time.Second
+	// readGrace is how long Close still takes requests that are on their way.
+	readGrace = 100 * time.Millisecond
 )
 
 // Handler answers requests; ctx ends at the request's timeout and when the
@@ -95,9 +97,7 @@ func (s *Server) Serve(h Handler) {
 				time.Sleep(100 * time.Millisecond) // out of descriptors: let some go
 				continue
 			}
-			if s.track(conn, false) {
-				s.wg.Go(func() { s.converse(conn, h) })
-			}
+			s.wg.Go(func() { s.converse(conn, h) })
 		}
 	})
 }
@@ -109,7 +109,7 @@ func (s *Server) Close() {
 	s.mu.Lock()
 	s.mu.closed = true
 	for conn, busy := range s.mu.conns {
-		if !busy {
+		if !busy && conn.SetReadDeadline(time.Now().Add(readGrace)) != nil {
 			conn.Close()
 		}
 	}
@@ -128,16 +128,20 @@ func (s *Server) Close() {
 	}
 }
 
-// track notes whether conn is busy; false means that the server has closed.
+// track notes whether conn is busy, and where it is not how long it may take to
+// send its next request.
 func (s *Server) track(conn net.Conn, busy bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.mu.closed && !busy {
-		conn.Close()
-		return false
-	}
 	s.mu.conns[conn] = busy
-	return true
+	if busy {
+		return true
+	}
+	patience := idleTimeout
+	if s.mu.closed {
+		patience = readGrace
+	}
+	return conn.SetDeadline(time.Now().Add(patience)) == nil
 }
 
 func (s *Server) converse(conn net.Conn, h Handler) {
@@ -150,18 +154,13 @@ func (s *Server) converse(conn net.Conn, h Handler) {
 	in := bufio.NewScanner(conn)
 	in.Buffer(nil, maxLine)
 	out := json.NewEncoder(conn)
-	for s.deadline(conn, idleTimeout) && in.Scan() {
-		line := in.Bytes()
+	for s.track(conn, false) && in.Scan() {
 		s.track(conn, true)
-		resp := s.answer(h, line)
-		if !s.deadline(conn, writeTimeout) || out.Encode(resp) != nil || !s.track(conn, false) {
+		resp := s.answer(h, in.Bytes())
+		if conn.SetWriteDeadline(time.Now().Add(writeTimeout)) != nil || out.Encode(resp) != nil {
 			return
 		}
 	}
-}
-
-func (s *Server) deadline(conn net.Conn, d time.Duration) bool {
-	return conn.SetDeadline(time.Now().Add(d)) == nil
 }
 
 func (s *Server) answer(h Handler, line []byte) Response {

@@ -48,7 +48,7 @@ func (c *Config) Run() error {
 	slog.SetDefault(log.Logger) // go-fuse and the runtime's own log package too
 	err = c.runAt(dir, name, log, sigs)
 	if err != nil {
-		log.Error("ended", "error", err)
+		log.Error("failed", "error", err)
 	}
 	return err
 }

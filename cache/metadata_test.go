@@ -1,0 +1,206 @@
+package cache
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/pailfs/pailfs/bucket"
+)
+
+func entry(key, etag string) Entry {
+	return Entry{Key: key, Object: bucket.Object{Key: key, ETag: etag}}
+}
+
+func full(e Entry) Entry {
+	e.Object.Full = true
+	e.Object.Metadata = map[string]string{"mode": "33184"}
+	return e
+}
+
+// testCache is a Metadata whose clock the test moves.
+func testCache(t *testing.T) (*Metadata, *time.Time) {
+	t.Helper()
+	now := time.Now()
+	m := NewMetadata(5 * time.Second)
+	m.now = func() time.Time { return now }
+	return m, &now
+}
+
+func list(m *Metadata, dir string, entries ...Entry) []Entry {
+	w := m.Walk(dir)
+	shown := w.Add(entries)
+	return append(shown, w.Done()...)
+}
+
+func want(t *testing.T, m *Metadata, key string, s State, etag string) {
+	t.Helper()
+	e, _, got := m.Get(key)
+	if got != s || e.Object.ETag != etag {
+		t.Errorf("Get(%q) = %v %q, want %v %q", key, got, e.Object.ETag, s, etag)
+	}
+}
+
+func TestExpiry(t *testing.T) {
+	m, now := testCache(t)
+	m.Put(entry("d/a", "1"), m.Mark())
+	m.PutAbsent("d/b", m.Mark())
+	want(t, m, "d/a", Found, "1")
+	want(t, m, "d/b", Absent, "")
+	want(t, m, "d/c", Unknown, "")
+	*now = now.Add(5 * time.Second)
+	want(t, m, "d/a", Unknown, "")
+	want(t, m, "d/b", Unknown, "")
+}
+
+func TestCompleteListingAnswersForAll(t *testing.T) {
+	m, now := testCache(t)
+	list(m, "d/", entry("d/a", "1"), entry("d/sub/", ""))
+	want(t, m, "d/a", Found, "1")
+	want(t, m, "d/sub/", Found, "")
+	want(t, m, "d/none", Absent, "")
+	want(t, m, "d/sub/x", Unknown, "")
+	*now = now.Add(5 * time.Second)
+	want(t, m, "d/none", Unknown, "")
+}
+
+func TestUnfinishedListingIsNotBelieved(t *testing.T) {
+	m, _ := testCache(t)
+	w := m.Walk("d/")
+	w.Add([]Entry{entry("d/a", "1")})
+	w.Cancel()
+	want(t, m, "d/none", Unknown, "")
+	if _, ok := m.List("d/"); ok {
+		t.Error("half a listing was installed")
+	}
+}
+
+// A listing that began before a local change never undoes it.
+func TestListingNeverUndoesOwnChange(t *testing.T) {
+	m, _ := testCache(t)
+	w := m.Walk("d/")
+	m.Changed(full(entry("d/new", "n")))
+	m.Changed(full(entry("d/edited", "2")))
+	m.Removed("d/gone")
+	shown := w.Add([]Entry{entry("d/edited", "1"), entry("d/gone", "1"), entry("d/old", "1")})
+	if len(shown) != 2 || shown[0].Object.ETag != "2" {
+		t.Errorf("shown: %v", shown)
+	}
+	extra := w.Done()
+	if len(extra) != 1 || extra[0].Key != "d/new" {
+		t.Errorf("extra: %v", extra)
+	}
+	want(t, m, "d/new", Found, "n")
+	want(t, m, "d/edited", Found, "2")
+	want(t, m, "d/gone", Absent, "")
+	got, _ := m.List("d/")
+	var keys []string
+	for _, e := range got {
+		keys = append(keys, e.Key+"="+e.Object.ETag)
+	}
+	if !slices.Equal(keys, []string{"d/edited=2", "d/new=n", "d/old=1"}) {
+		t.Errorf("listing: %v", keys)
+	}
+}
+
+// An answer to a question asked before our own change does not undo it either.
+func TestLateAnswer(t *testing.T) {
+	m, _ := testCache(t)
+	mark := m.Mark()
+	m.Changed(entry("k", "2"))
+	m.Put(entry("k", "1"), mark)
+	want(t, m, "k", Found, "2")
+	m.PutAbsent("k", mark)
+	want(t, m, "k", Found, "2")
+	m.Put(entry("k", "3"), m.Mark())
+	want(t, m, "k", Found, "3")
+}
+
+func TestListingKeepsWhatAHeadSaid(t *testing.T) {
+	m, now := testCache(t)
+	m.Put(full(entry("d/a", "1")), m.Mark())
+	m.Put(full(entry("d/b", "1")), m.Mark())
+	*now = now.Add(time.Minute)
+	list(m, "d/", entry("d/a", "1"), entry("d/b", "2"))
+	if e, _, _ := m.Get("d/a"); !e.Object.Full || e.Object.Metadata["mode"] == "" {
+		t.Error("the attributes of the same version were forgotten")
+	}
+	if e, _, _ := m.Get("d/b"); e.Object.Full {
+		t.Error("the attributes of another version were kept")
+	}
+}
+
+func TestOwnChangesShowInCachedListing(t *testing.T) {
+	m, _ := testCache(t)
+	list(m, "d/", entry("d/a", "1"))
+	if empty, known := m.Empty("d/"); empty || !known {
+		t.Error("d/ has an entry")
+	}
+	m.Removed("d/a")
+	m.Removed("d/never")
+	if empty, known := m.Empty("d/"); !empty || !known {
+		t.Error("d/ is empty now")
+	}
+	m.Changed(entry("d/b", "1"))
+	m.Changed(entry("d/b", "2"))
+	if got, _ := m.List("d/"); len(got) != 1 || got[0].Object.ETag != "2" {
+		t.Errorf("listing: %v", got)
+	}
+	if empty, _ := m.Empty("d/"); empty {
+		t.Error("d/ has an entry again")
+	}
+}
+
+func TestForgetTreeVoidsWalks(t *testing.T) {
+	m, _ := testCache(t)
+	w := m.Walk("d/e/")
+	m.Put(entry("d/e/a", "1"), m.Mark())
+	m.ForgetTree("d/")
+	w.Add([]Entry{entry("d/e/a", "1")})
+	w.Done()
+	want(t, m, "d/e/a", Unknown, "")
+}
+
+func TestAttrsOfADirectory(t *testing.T) {
+	m, now := testCache(t)
+	old := entry("d/a", "1")
+	old.Object.LastModified = *now
+	list(m, "d/", old)
+	m.SetAttrs("d/", AttrsNone)
+	if m.Attrs("d/") != AttrsNone {
+		t.Error("not remembered")
+	}
+	newer := entry("d/b", "1")
+	newer.Object.LastModified = now.Add(time.Second)
+	list(m, "d/", old, newer)
+	if m.Attrs("d/") != AttrsUnknown {
+		t.Error("believed although there is a newer object")
+	}
+	m.SetAttrs("d/", AttrsSome)
+	m.SetAttrs("d/", AttrsNone)
+	if m.Attrs("d/") != AttrsSome {
+		t.Error("taken back")
+	}
+}
+
+func TestBounded(t *testing.T) {
+	m, _ := testCache(t)
+	const dirs, each = 30, 10_000
+	for d := range dirs {
+		entries := make([]Entry, each)
+		for i := range entries {
+			entries[i] = entry(fmt.Sprintf("d%d/%05d", d, i), "1")
+		}
+		list(m, fmt.Sprintf("d%d/", d), entries...)
+	}
+	if m.mu.listed > maxListed || m.mu.listed <= maxListed-each {
+		t.Errorf("%d entries are listed, at most %d may be", m.mu.listed, maxListed)
+	}
+	if _, ok := m.List("d0/"); ok {
+		t.Error("the oldest listing is still there")
+	}
+	if got, ok := m.List("d29/"); !ok || len(got) != each {
+		t.Error("the newest listing is not there")
+	}
+}
