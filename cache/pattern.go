@@ -2,10 +2,10 @@ package cache
 
 // Figures of the access pattern, in bytes.
 const (
-	nearFirst = 1 << 20 // how far out of order a stream may be at its start
-	nearLater = 4 << 20 // and later, when the kernel reads further ahead
-	fillHole  = 512 << 10
-	maxAhead  = 4 // blocks
+	nearFirst = 1 << 20        // how far out of order a stream may be at its start
+	nearLater = 4 << 20        // and later, when the kernel reads further ahead
+	fillHole  = smallBlock - 1 // so that every block reaches beyond its hole
+	maxAhead  = 4              // blocks
 
 	// After this many misses in a row away from the stream its blocks go.
 	strayLimit = 4

@@ -77,7 +77,7 @@ func wantUsed(t testing.TB, b *Budget, want int64) {
 }
 
 func TestReaderSequential(t *testing.T) {
-	s := &memSource{data: randomBytes(40<<20+123, 3)}
+	s := &memSource{data: randomBytes(20<<20+123, 3)}
 	budget := NewBudget(32 << 20)
 	r := NewReader(s, int64(len(s.data)), budget, nil)
 	for off := int64(0); off < int64(len(s.data)); off += 128 << 10 {
@@ -90,8 +90,8 @@ func TestReaderSequential(t *testing.T) {
 	r.Close()
 	r.Close()
 	wantUsed(t, budget, 0)
-	if got := len(s.asked()); got != 11 {
-		t.Errorf("%d fetches, want 11", got)
+	if got := len(s.asked()); got != 6 {
+		t.Errorf("%d fetches, want 6", got)
 	}
 }
 
@@ -126,7 +126,10 @@ func TestReaderRandomIsExact(t *testing.T) {
 			t.Errorf("fetch %d: %v, want %v", i, got, want[i])
 		}
 	}
-	wantUsed(t, budget, 0)
+	// What was read is not kept; a fetch may end a little after its last byte.
+	for budget.Used() != 0 {
+		time.Sleep(time.Millisecond)
+	}
 }
 
 func TestReaderSharesOneFetch(t *testing.T) {
@@ -257,8 +260,12 @@ func TestReaderManyHandlesSmallBudget(t *testing.T) {
 	for _, limit := range []int64{0, 32 << 20} {
 		budget := NewBudget(limit)
 		var wg sync.WaitGroup
-		for range crowd {
+		for i := range crowd + 16 {
 			r := NewReader(s, int64(len(s.data)), budget, nil)
+			if i < crowd {
+				defer r.Close() // open and idle
+				continue
+			}
 			wg.Go(func() {
 				defer r.Close()
 				for off := int64(0); off < int64(len(s.data)); off += 1 << 20 {
@@ -268,8 +275,8 @@ func TestReaderManyHandlesSmallBudget(t *testing.T) {
 		}
 		wg.Wait()
 		wantUsed(t, budget, 0)
-		if budget.crowded() {
-			t.Error("readers are still counted")
+		if !budget.crowded() {
+			t.Error("idle readers are not counted")
 		}
 	}
 }

@@ -96,7 +96,8 @@ func TestForeignChangesAreSeen(t *testing.T) {
 	time.Sleep(1500 * time.Millisecond)
 	m.wantSh(t, `ls $MNT; cat $MNT/f`, "f\none")
 	e.s3.put(t, "f", "another\n")
-	m.wantSh(t, `cat $MNT/f`, "another") // close-to-open: at once
+	time.Sleep(trusted)
+	m.wantSh(t, `cat $MNT/f`, "another")
 	e.s3.rm(t, "f")
 	time.Sleep(1500 * time.Millisecond)
 	m.wantSh(t, `ls $MNT; test -e $MNT/f || echo none`, "none")

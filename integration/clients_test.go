@@ -42,13 +42,17 @@ func TestOutsideClientsAgree(t *testing.T) {
 			e := newEnv(t, envOptions{backend: backend})
 			m := e.mount(t, mountOptions{})
 			for _, c := range e.clients() {
-				t.Run(c.tool, func(t *testing.T) { agree(t, m, c) })
+				sizes := []int64{0, 1, 5*mib + 1, 20*mib + 7}
+				if backend == "posix" || c.tool == "aws" { // python takes a second to start
+					sizes = []int64{1, 20*mib + 7}
+				}
+				t.Run(c.tool, func(t *testing.T) { agree(t, m, c, sizes) })
 			}
 		})
 	}
 }
 
-func agree(t *testing.T, m *mount, c client) {
+func agree(t *testing.T, m *mount, c client, sizes []int64) {
 	needTool(t, c.tool, c.debian)
 	run := func(script, key, file string) {
 		t.Helper()
@@ -57,7 +61,7 @@ func agree(t *testing.T, m *mount, c client) {
 			t.Fatalf("%s: %v", script, r)
 		}
 	}
-	for _, size := range []int64{0, 1, 5*mib + 1, 20*mib + 7} {
+	for _, size := range sizes {
 		file := m.local(t, "src", size)
 		want := fileHash(t, file)
 		ours := fmt.Sprintf("%s from mount %d é", c.tool, size)

@@ -13,30 +13,36 @@ import (
 // storeTimeout is above all retries of one operation.
 const storeTimeout = 3 * time.Minute
 
-// holding runs a script that stops at `hold` until during has returned.
-func (m *mount) holding(t *testing.T, limit time.Duration, script string, during func()) result {
+// during runs a script that makes the file $W/held and waits for $W/go; in
+// between, meanwhile runs.
+func (m *mount) during(t *testing.T, script func() result, meanwhile func()) result {
 	t.Helper()
 	held, gone := filepath.Join(m.work, "held"), filepath.Join(m.work, "go")
 	_ = os.Remove(held)
 	_ = os.Remove(gone)
 	done := make(chan result, 1)
-	go func() {
-		done <- m.try(limit, `hold() { touch $W/held; for i in $(seq 1200); do [ -e $W/go ] && return; sleep 0.05; done; }`+"\n"+script)
-	}()
+	go func() { done <- script() }()
 	for end := time.Now().Add(scriptTimeout); ; time.Sleep(10 * time.Millisecond) {
 		if _, err := os.Stat(held); err == nil {
 			break
 		}
 		if time.Now().After(end) {
-			t.Errorf("the script did not come to its hold: %s", script)
+			t.Error("the script did not come to its hold")
 			break
 		}
 	}
-	during()
+	meanwhile()
 	if err := os.WriteFile(gone, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return <-done
+}
+
+// holding is during for a bash script, which calls hold.
+func (m *mount) holding(t *testing.T, limit time.Duration, script string, meanwhile func()) result {
+	t.Helper()
+	const hold = `hold() { touch $W/held; while [ ! -e $W/go ]; do sleep 0.02; done; }` + "\n"
+	return m.during(t, func() result { return m.try(limit, hold+script) }, meanwhile)
 }
 
 // statusText is what `pailfs status` says of this mount.

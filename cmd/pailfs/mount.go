@@ -112,7 +112,7 @@ func setHome() {
 		return
 	}
 	if u, err := user.LookupId(strconv.Itoa(os.Getuid())); err == nil {
-		os.Setenv("HOME", u.HomeDir)
+		_ = os.Setenv("HOME", u.HomeDir) // a home that does not fit a variable is none
 	}
 }
 

@@ -10,8 +10,9 @@ import (
 )
 
 // version is set by `make build` (-ldflags -X); empty, the module's version
-// that the Go tool recorded counts.
-var version string //nolint:gochecknoglobals // the linker can only set a variable of the package
+// that the Go tool recorded counts. The linker can only set a variable of the
+// package.
+var version string
 
 // build is what `pailfs version` says.
 type build struct {

@@ -13,7 +13,7 @@ import (
 )
 
 // quick is far above what a page takes and far below a scan of all keys.
-const quick = 500 * time.Millisecond
+const quick = 2 * time.Second
 
 func TestSyntheticListing(t *testing.T) {
 	r := start(t, server.Options{Synthetic: 10_000_000})

@@ -25,9 +25,9 @@ func FromEnv() *Child {
 	if !ok {
 		return nil
 	}
-	os.Unsetenv(envReady) // programs that this one starts are not children
 	fd, err := strconv.Atoi(text)
-	if err != nil || fd < 3 {
+	// Programs that this one starts are not children.
+	if uerr := os.Unsetenv(envReady); uerr != nil || err != nil || fd < 3 {
 		return nil
 	}
 	unix.CloseOnExec(fd) // fusermount3 must not keep the pipe open

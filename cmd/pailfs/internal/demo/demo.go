@@ -57,7 +57,10 @@ func (d *Demo) Run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, m.stop()) }()
 	if err := d.tour(ctx, m); err != nil {
-		return errors.Join(err, m.hint())
+		if ctx.Err() == nil {
+			err = errors.Join(err, m.hint())
+		}
+		return err
 	}
 	return d.stay(ctx, m)
 }

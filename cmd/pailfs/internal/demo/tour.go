@@ -29,7 +29,7 @@ func steps(samples string) []step {
 		{"Copy a file in, move it, rename a directory", "cp " + samples + "/letter.txt notes/"},
 		{"", "mv notes/letter.txt notes/2026/reply.txt"},
 		{"", "mv pictures photos"},
-		{"", "find . -type f -size -100k | sort"},
+		{"", "find . -type f | sort"},
 		{"", "df -hT ."},
 		{"Share links are an attribute of each file", "getfattr --only-values -n user.s3.url notes/hello.txt"},
 		{"Anybody can fetch such a link, without credentials", `curl -sS --fail "$(getfattr --only-values -n user.s3.url notes/hello.txt)"`},

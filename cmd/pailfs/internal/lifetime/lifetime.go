@@ -102,9 +102,11 @@ func (v *Value) Set(text string) error {
 	return nil
 }
 
-// Human writes a time left in its two largest units: 6 d 23 h.
+// Human writes a span in its two largest units: 6 d 23 h.
 func Human(d time.Duration) string {
-	d = d.Round(time.Second)
+	if d = d.Round(time.Second); d > time.Hour {
+		d = d.Round(time.Minute)
+	}
 	if d < 0 {
 		return "the past"
 	}

@@ -58,7 +58,7 @@ func TestOfURL(t *testing.T) {
 
 func TestHuman(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		Max: "7 d", Max - time.Second: "6 d 23 h", 899999 * time.Millisecond: "15 min", 61 * time.Second: "1 min 1 s",
+		Max: "7 d", Max - time.Second: "7 d", Max - time.Hour: "6 d 23 h", 899999 * time.Millisecond: "15 min", 61 * time.Second: "1 min 1 s",
 		time.Hour + time.Second: "1 h", 400 * time.Millisecond: "0 s", -time.Hour: "the past",
 	} {
 		if got := Human(d); got != want {

@@ -42,12 +42,16 @@ func explain(err error, m *options.Mount) error {
 		return errors.New("no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, choose a --profile, or mount a public bucket with --anonymous")
 	case errors.Is(err, bucket.ErrNoBucket):
 		return fmt.Errorf("no such bucket: %q does not exist at %s; check the name and --endpoint", name, at)
+	case errors.Is(err, bucket.ErrNotExist):
+		return fmt.Errorf("no such bucket: %s knows no %q, or is no S3 endpoint (%s)", at, name, flat(err))
 	case errors.Is(err, bucket.ErrPermission):
-		return fmt.Errorf("access denied to bucket %q at %s: check the credentials and that they allow s3:ListBucket (%s)", name, at, flat(err))
+		return fmt.Errorf("access denied: %s", flat(err)) // which says what to check
 	case errors.Is(err, context.Canceled):
 		return errInterrupted
-	case errors.Is(err, bucket.ErrUnreachable), errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("endpoint unreachable: %s gave no answer within %v; check --endpoint, --region and the network (%s)", at, connectTimeout, flat(err))
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("endpoint unreachable: %s gave no answer within %v; check --endpoint, --region and the network", at, connectTimeout)
+	case errors.Is(err, bucket.ErrUnreachable):
+		return fmt.Errorf("endpoint unreachable: %s", flat(err))
 	}
 	return fmt.Errorf("bucket %q at %s: %w", name, at, err)
 }

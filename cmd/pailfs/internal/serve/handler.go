@@ -109,7 +109,7 @@ func (h *handler) action(req control.Request) (func(context.Context, fs.DraftInf
 		return func(_ context.Context, d fs.DraftInfo) (string, error) { return "", h.srv.Discard(d.ID) }, nil
 	}
 	// The process that serves a mount must never wait for that mount.
-	if !filepath.IsAbs(req.Dir) || within(req.Dir, h.dir) {
+	if !filepath.IsAbs(req.Dir) || within(filepath.Clean(req.Dir), h.dir) {
 		return nil, fmt.Errorf("%q must be a local directory outside of the mount", req.Dir)
 	}
 	return func(ctx context.Context, d fs.DraftInfo) (string, error) { return h.save(ctx, d, req.Dir) }, nil

@@ -81,7 +81,7 @@ func (l *logs) toFile(path string) (io.Writer, error) {
 	}
 	f.Close()
 	w := &lumberjack.Logger{Filename: path, MaxSize: logMiB, MaxBackups: logBackups}
-	l.close = func() { w.Close() }
+	l.close = func() { _ = w.Close() } // there is no log left to tell
 	return w, nil
 }
 

@@ -96,7 +96,8 @@ func (s *session) drain(ctx context.Context) error {
 		err := unfinished(sig, s.srv.Status().Pending)
 		cancel()
 		select { // let requests under way stop
-		case <-done:
+		case derr := <-done:
+			s.log.Warn("uploads cut short", "error", derr)
 		case <-time.After(busyGrace):
 		}
 		return err
