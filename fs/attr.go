@@ -73,6 +73,7 @@ func (n *node) fillAttr(out *fuse.Attr) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	a := n.mu.attrs
+	out.Ino = n.ino // go-fuse does not fill it in for SETATTR
 	out.Mode = n.kind | n.fs.perm(n.kind, a)
 	out.Uid, out.Gid = n.fs.opt.UID, n.fs.opt.GID
 	if a.UID != nil {
@@ -86,6 +87,9 @@ func (n *node) fillAttr(out *fuse.Attr) {
 		out.Nlink = 0
 	}
 	out.Size = n.sizeLocked()
+	if a.Rdev != nil && special(n.kind) {
+		out.Rdev = *a.Rdev
+	}
 	mtime := n.mtimeLocked()
 	atime, ctime := mtime, mtime
 	if a.Atime != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"strings"
 	"syscall"
 	"time"
 
@@ -95,29 +96,38 @@ func (f *FS) newFile(ctx context.Context, key string, mode uint32) (*node, error
 	return n, nil
 }
 
-// Mknod makes an empty regular file and stores it. S3 has nothing that could
-// serve as a device, a pipe or a socket.
-func (n *node) Mknod(ctx context.Context, name string, mode, _ uint32, out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
-	if t := mode & syscall.S_IFMT; t != 0 && t != syscall.S_IFREG {
-		return nil, syscall.EPERM
-	}
+// Mknod makes an empty regular file, or a pipe, socket or device: an empty
+// object whose attributes say what it is.
+func (n *node) Mknod(ctx context.Context, name string, mode, dev uint32, out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
 	key, release, errno := n.begin(ctx, name)
 	if errno != 0 {
 		return nil, errno
 	}
 	defer release()
-	child, err := n.fs.newFile(ctx, key, mode)
-	if err == nil {
-		if err = child.commitAt(context.WithoutCancel(ctx), key); err != nil {
-			n.fs.tree.remove(child)
-			child.abandon()
-		}
+	kind := uint32(kindFile)
+	if special(mode) {
+		kind = mode & syscall.S_IFMT
 	}
+	attrs := n.fs.newAttrs(ctx, kind, mode)
+	if kind == syscall.S_IFCHR || kind == syscall.S_IFBLK {
+		attrs.Rdev = &dev
+	}
+	return n.putChild(ctx, key, "", attrs, out)
+}
+
+// putChild stores a whole new object and answers with its node.
+func (n *node) putChild(ctx context.Context, key, content string, attrs bucket.Attributes, out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
+	o, err := n.fs.b.Put(context.WithoutCancel(ctx), bucket.PutInput{
+		Key: key, Body: strings.NewReader(content), Size: int64(len(content)),
+		If: bucket.Condition{Absent: true}, Metadata: attrs.Encode(nil),
+	})
 	if err != nil {
-		return nil, n.fs.fail("mknod", key, exists(err))
+		return nil, n.fs.fail("create", key, exists(err))
 	}
-	child.dropIdle()
+	e := cache.Entry{Key: key, Object: o}
+	n.fs.changed(e)
 	n.touch()
+	child := n.fs.tree.adopt(ctx, n.fs, e, true)
 	child.fillEntry(out, n.fs.meta.TTL())
 	return child.EmbeddedInode(), 0
 }
@@ -178,19 +188,7 @@ func (n *node) Symlink(ctx context.Context, target, name string, out *fuse.Entry
 	defer release()
 	attrs := n.fs.newAttrs(ctx, kindLink, 0o777)
 	attrs.Symlink = &target
-	o, err := n.fs.b.Put(context.WithoutCancel(ctx), bucket.PutInput{
-		Key: key, Body: bytes.NewReader([]byte(target)), Size: int64(len(target)),
-		If: bucket.Condition{Absent: true}, Metadata: attrs.Encode(nil),
-	})
-	if err != nil {
-		return nil, n.fs.fail("symlink", key, exists(err))
-	}
-	e := cache.Entry{Key: key, Object: o}
-	n.fs.changed(e)
-	n.touch()
-	child := n.fs.tree.adopt(ctx, n.fs, e, true)
-	child.fillEntry(out, n.fs.meta.TTL())
-	return child.EmbeddedInode(), 0
+	return n.putChild(ctx, key, target, attrs, out)
 }
 
 // Readlink returns a link's target: from the metadata, or from the content

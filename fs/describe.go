@@ -120,7 +120,7 @@ func sampleKeys(entries []cache.Entry) []string {
 		if newest == nil || e.Object.LastModified.After(newest.Object.LastModified) {
 			newest = e
 		}
-		if small == nil && maybeLink(*e) {
+		if small == nil && maybeSpecial(*e) {
 			small = e
 		}
 	}
@@ -138,8 +138,9 @@ func sampleKeys(entries []cache.Entry) []string {
 // maxLinkTarget is the longest target of a symbolic link in Linux, in bytes.
 const maxLinkTarget = 4095
 
-// maybeLink reports whether an entry known by a listing alone could turn out to
-// be a symbolic link: it is stored with its target as content.
-func maybeLink(e cache.Entry) bool {
-	return !e.IsDir() && !e.Object.Full && e.Object.Size > 0 && e.Object.Size <= maxLinkTarget
+// maybeSpecial reports whether an entry known by a listing alone could turn out
+// to be a symbolic link, which has its target as content, or a pipe or device,
+// which has none.
+func maybeSpecial(e cache.Entry) bool {
+	return !e.IsDir() && !e.Object.Full && e.Object.Size <= maxLinkTarget
 }

@@ -133,12 +133,16 @@ func (h *fileHandle) Fsync(ctx context.Context, _ uint32) syscall.Errno {
 // mapping's) is stored now; what cannot be stored is kept for recovery, and the
 // file shows again what the bucket has.
 func (h *fileHandle) Release(ctx context.Context) syscall.Errno {
+	h.end(ctx)
+	return 0
+}
+
+func (h *fileHandle) end(ctx context.Context) {
 	last := h.close()
 	if h.write && last {
 		h.n.settle(ctx)
 	}
 	h.n.dropIdle()
-	return 0
 }
 
 // close unregisters the handle; last tells that no other writer is left.

@@ -92,32 +92,40 @@ func (n *node) withVersion(ctx context.Context, read func(key, etag string) erro
 // commits move it on, and then the node has the bytes in its draft.
 type pinned struct{ n *node }
 
-// Fetch fills p from off.
+// Fetch fills p from off. A stream that breaks is taken up where it stopped, as
+// long as each request brings something.
 func (s *pinned) Fetch(ctx context.Context, off int64, p []byte, arrived func(int)) error {
-	return s.n.withVersion(ctx, func(key, etag string) error {
-		_, body, err := s.n.fs.b.Get(ctx, bucket.GetInput{Key: key, ETag: etag, Off: off, Len: int64(len(p))})
-		if err != nil {
+	for got := 0; ; {
+		before := got
+		err := s.n.withVersion(ctx, func(key, etag string) error {
+			_, body, err := s.n.fs.b.Get(ctx, bucket.GetInput{
+				Key: key, ETag: etag, Off: off + int64(got), Len: int64(len(p) - got),
+			})
+			if err != nil {
+				return err
+			}
+			defer closeQuietly(body)
+			return fill(p, &got, body, arrived)
+		})
+		if err == nil || ctx.Err() != nil || got == before || !errors.Is(err, bucket.ErrUnreachable) {
 			return err
 		}
-		defer body.Close()
-		return fill(p, body, arrived)
-	})
+	}
 }
 
-// fill reads all of p and says how far it got as it goes.
-func fill(p []byte, r io.Reader, arrived func(int)) error {
-	for got := 0; got < len(p); {
-		k, err := r.Read(p[got:])
-		if got += k; k > 0 {
-			arrived(got)
+// fill reads the rest of p, from *got on, and says how far it got as it goes.
+func fill(p []byte, got *int, r io.Reader, arrived func(int)) error {
+	for *got < len(p) {
+		k, err := r.Read(p[*got:])
+		if *got += k; k > 0 {
+			arrived(*got)
 		}
-		if got == len(p) {
+		switch {
+		case *got == len(p):
 			return nil
-		}
-		if err == io.EOF {
+		case err == io.EOF:
 			return io.ErrUnexpectedEOF
-		}
-		if err != nil {
+		case err != nil:
 			return err
 		}
 	}

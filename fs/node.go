@@ -23,7 +23,7 @@ const (
 type node struct {
 	fusefs.Inode
 	fs   *FS
-	kind uint32 // kindDir, kindFile or kindLink
+	kind uint32 // kindDir, kindFile, kindLink, or one that is special
 	ino  uint64
 
 	// loc is guarded by fs.tree.mu.
@@ -60,10 +60,27 @@ func kindOf(e cache.Entry) uint32 {
 	if e.IsDir() {
 		return kindDir
 	}
-	if e.Object.Full && isLink(bucket.DecodeAttributes(e.Object.Metadata)) {
+	if !e.Object.Full {
+		return kindFile
+	}
+	a := bucket.DecodeAttributes(e.Object.Metadata)
+	if isLink(a) {
 		return kindLink
 	}
+	if a.Mode != nil && special(*a.Mode) {
+		return *a.Mode & syscall.S_IFMT
+	}
 	return kindFile
+}
+
+// special reports whether mode is that of a pipe, a socket or a device, of
+// which an object keeps only the name and the attributes.
+func special(mode uint32) bool {
+	switch mode & syscall.S_IFMT {
+	case syscall.S_IFIFO, syscall.S_IFSOCK, syscall.S_IFCHR, syscall.S_IFBLK:
+		return true
+	}
+	return false
 }
 
 func isLink(a bucket.Attributes) bool {

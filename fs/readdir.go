@@ -104,7 +104,7 @@ func (h *dirHandle) typeOf(it item) uint32 {
 	if n := f.tree.at(it.entry.Key); n != nil && n.follows(it.entry) {
 		return n.kind
 	}
-	if maybeLink(it.entry) && !f.plain(cache.ParentKey(it.entry.Key)) {
+	if maybeSpecial(it.entry) && !f.plain(cache.ParentKey(it.entry.Key)) {
 		return 0
 	}
 	return kindOf(it.entry)
@@ -131,7 +131,7 @@ func (h *dirHandle) Lookup(ctx context.Context, name string, out *fuse.EntryOut)
 	n := f.tree.at(it.entry.Key)
 	if n == nil || !n.isLocal() {
 		plain := f.plain(cache.ParentKey(it.entry.Key))
-		if !plain && maybeLink(it.entry) {
+		if !plain && maybeSpecial(it.entry) {
 			return nil, syscall.ENOENT
 		}
 		// The listing may be older than what was learnt since.
@@ -281,7 +281,7 @@ func (l *lister) pending() []item {
 func (l *lister) finish() (extra []cache.Entry) {
 	extra = l.walk.Done()
 	l.walk = nil
-	if !l.marker && l.count > 0 {
+	if !l.marker && l.count > 0 && l.dir != "" {
 		l.f.meta.Put(cache.Entry{Key: l.dir, Object: noMarker(l.dir)}, l.mark)
 	}
 	return extra

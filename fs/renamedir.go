@@ -108,8 +108,7 @@ func (f *FS) copyAll(ctx context.Context, objects []bucket.Object, from, dest st
 			if len(to) > maxKey {
 				return syscall.ENAMETOOLONG
 			}
-			cond := bucket.Condition{Absent: to != dest} // the target's own marker may be replaced
-			c, err := f.b.Copy(ctx, bucket.CopyInput{From: f.bestKnown(o), To: to, If: cond})
+			c, err := f.copyOne(ctx, o, to, bucket.Condition{Absent: to != dest}) // the target's own marker may be replaced
 			if err != nil {
 				return fmt.Errorf("copy %s: %w", o.Key, err)
 			}
@@ -120,6 +119,24 @@ func (f *FS) copyAll(ctx context.Context, objects []bucket.Object, from, dest st
 		})
 	}
 	return copies, g.Wait()
+}
+
+// copyOne copies one object of a directory. A marker is written anew: some
+// stores refuse to copy an object whose key ends in a slash.
+func (f *FS) copyOne(ctx context.Context, o bucket.Object, to string, cond bucket.Condition) (bucket.Object, error) {
+	o = f.bestKnown(o)
+	if !strings.HasSuffix(o.Key, "/") || o.Size > 0 {
+		return f.b.Copy(ctx, bucket.CopyInput{From: o, To: to, If: cond})
+	}
+	if !o.Full {
+		var err error
+		if o, err = f.b.Head(ctx, o.Key); err != nil {
+			return bucket.Object{}, err
+		}
+	}
+	return f.b.Put(ctx, bucket.PutInput{
+		Key: to, Body: strings.NewReader(""), If: cond, Headers: o.Headers, Metadata: o.Metadata,
+	})
 }
 
 // bestKnown adds what a HEAD has said of the listed version.

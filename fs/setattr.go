@@ -47,14 +47,13 @@ func (n *node) setSize(ctx context.Context, h fusefs.FileHandle, size int64) err
 	if _, err := n.revalidate(ctx, true); err != nil {
 		return err
 	}
-	// A handle of our own, whose release settles what cannot be stored.
+	// A handle of our own: its end settles what cannot be stored.
 	tmp := n.newHandle(true, nil)
-	err := tmp.truncate(ctx, size)
-	if err == nil {
-		err = n.commit(ctx)
+	defer tmp.end(ctx)
+	if err := tmp.truncate(ctx, size); err != nil {
+		return err
 	}
-	tmp.Release(ctx)
-	return err
+	return n.commit(ctx)
 }
 
 // changeOf says what a request changes beside the size; nil is nothing.
