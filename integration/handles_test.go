@@ -50,7 +50,7 @@ func TestWriteWhileReaderIsOpen(t *testing.T) {
 func TestReopenAtOnce(t *testing.T) {
 	e := newEnv(t, envOptions{})
 	m := e.mount(t, mountOptions{})
-	n, k := 1000, 200
+	n, k := 400, 100
 	if testing.Short() {
 		n, k = 100, 20
 	}

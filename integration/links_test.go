@@ -48,7 +48,7 @@ func TestGitCloneLocal(t *testing.T) {
 	e := newEnv(t, envOptions{})
 	m := e.mount(t, mountOptions{})
 	got := m.shFor(t, 3*time.Minute, `
-		git init -q $W/repo; for i in $(seq 200); do echo $i >$W/repo/f$i; done
+		git init -q $W/repo; for i in $(seq 80); do echo $i >$W/repo/f$i; done
 		git -C $W/repo add .; git -C $W/repo -c user.name=a -c user.email=a@b commit -qm i
 		git clone -q $W/repo $MNT/r; git clone -q $MNT/r $MNT/r2; git -C $MNT/r2 fsck 2>&1 | wc -l
 		git -C $MNT/r status --porcelain | wc -l
@@ -57,7 +57,7 @@ func TestGitCloneLocal(t *testing.T) {
 	if want := "0\n0\n0\nsame"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if keys := e.s3.ls(t, "r/"); !containsAll(keys, "r/f1", "r/f200", "r/.git/HEAD") {
+	if keys := e.s3.ls(t, "r/"); !containsAll(keys, "r/f1", "r/f80", "r/.git/HEAD") {
 		t.Errorf("%d keys, some are missing: %s", len(keys), clip(strings.Join(keys, " ")))
 	}
 }

@@ -34,7 +34,7 @@ func TestListingIsComplete(t *testing.T) {
 	// The same cold, in parallel.
 	m.remount(t)
 	m.wantSh(t, `for i in 1 2 3 4 5 6 7 8; do ls $MNT/d2500 | wc -l & done | sort | uniq -c; wait`, "8 2500")
-	m.wantSh(t, `ls $MNT/d2001 | sort -c && ls $MNT/d2001 | head -1; ls $MNT/d2001 | tail -1`, "000001\n002001")
+	m.wantSh(t, `ls $MNT/d2001 | sort -c; ls $MNT/d2001 | sed -n '1p;$p'`, "000001\n002001")
 }
 
 // K12 B111: a directory that others read and change is listed without error,
@@ -98,10 +98,10 @@ func TestNoFalseMissing(t *testing.T) {
 			        for e in os.scandir('$MNT/j'): e.stat(follow_symlinks=False)
 			        open('$MNT/j/out.%s.%d' % (w,i),'w').write('o\n')
 		P
-		for w in $(seq 6); do python3 read.py $w 2>&1 & done | sort | uniq -c; wait
+		for w in $(seq 4); do python3 read.py $w 2>&1 & done | sort | uniq -c; wait
 		ls $MNT/j | grep -c out`)
-	if got != "42" {
-		t.Errorf("got %q, want only 42 (new files)", clip(got))
+	if got != "28" {
+		t.Errorf("got %q, want only 28 (new files)", clip(got))
 	}
 }
 

@@ -43,7 +43,7 @@ func (o *Options) newBackend() (backend.Backend, error) {
 		if o.Dir == "" {
 			return nil, errors.New("the posix backend needs a directory")
 		}
-		be, err := posix.New(o.Dir, meta.XattrMeta{}, posix.PosixOpts{CopyObjectThreshold: 5 << 30, })
+		be, err := posix.New(o.Dir, meta.XattrMeta{}, posix.PosixOpts{CopyObjectThreshold: 5 << 30})
 		if err != nil {
 			return nil, fmt.Errorf("posix backend: %w", err)
 		}
