@@ -55,8 +55,11 @@ const (
 )
 
 func (o Options) withDefaults() Options {
-	if o.MetadataTTL == 0 {
+	switch {
+	case o.MetadataTTL == 0:
 		o.MetadataTTL = defaultTTL
+	case o.MetadataTTL < 0:
+		o.MetadataTTL = 0
 	}
 	if o.FileMode == 0 {
 		o.FileMode = defaultFileMode

@@ -63,6 +63,9 @@ func (n *node) isLocal() bool {
 
 // resolve says what stands at key: the directory key/ before the object key.
 func (f *FS) resolve(ctx context.Context, key string, fileOnly bool) (cache.Entry, time.Duration, error) {
+	if f.meta.TTL() == 0 {
+		return f.uncached(ctx, key, fileOnly)
+	}
 	if e, left, s := f.cached(key, fileOnly); s != cache.Unknown {
 		if s == cache.Absent {
 			return cache.Entry{}, 0, bucket.ErrNotExist
@@ -84,7 +87,7 @@ func (f *FS) resolve(ctx context.Context, key string, fileOnly bool) (cache.Entr
 	if s == cache.Found {
 		return e, left, nil
 	}
-	if s == cache.Unknown { // it was learnt, and aged at once: --metadata-ttl 0
+	if s == cache.Unknown { // it was learnt, and has aged or been evicted since
 		return f.uncached(ctx, key, fileOnly)
 	}
 	return cache.Entry{}, 0, bucket.ErrNotExist

@@ -24,7 +24,8 @@ type Options struct {
 	DirMode    uint32 // 0 is 0755
 	Umask      uint32 // removed from FileMode and DirMode defaults and from new files
 
-	// MetadataTTL is how old names and attributes may be; 0 is 5 s.
+	// MetadataTTL is how old names and attributes may be; 0 is 5 s, and less
+	// than 0 asks the bucket each time.
 	MetadataTTL time.Duration
 	// Metadata is "auto" (default), "full" or "list": when a listed entry is
 	// asked for its x-amz-meta-* attributes by a HEAD.

@@ -24,7 +24,8 @@ func (f *FS) renameDir(ctx context.Context, src *node, from, dest string, flags 
 	if strings.HasPrefix(dest, from) {
 		return syscall.EINVAL
 	}
-	if err := f.clearTarget(ctx, dest, flags); err != nil {
+	target, err := f.clearTarget(ctx, dest, flags)
+	if err != nil {
 		return err
 	}
 	for _, c := range f.tree.under(from) {
@@ -53,35 +54,33 @@ func (f *FS) renameDir(ctx context.Context, src *node, from, dest string, flags 
 	if err != nil {
 		return err
 	}
+	if target != nil {
+		f.tree.remove(target)
+	}
 	f.adoptMoved(src, from, dest, copies)
 	return nil
 }
 
 // clearTarget makes sure that the target may be replaced: not there, or an
-// empty directory.
-func (f *FS) clearTarget(ctx context.Context, dest string, flags uint32) error {
+// empty directory, whose node it returns.
+func (f *FS) clearTarget(ctx context.Context, dest string, flags uint32) (*node, error) {
 	key := strings.TrimSuffix(dest, "/")
 	if n := f.tree.at(key); n != nil && n.isLocal() {
-		return syscall.ENOTDIR
+		return nil, syscall.ENOTDIR
 	}
 	e, _, err := f.resolve(ctx, key, false)
 	switch {
 	case errors.Is(err, bucket.ErrNotExist):
-		return nil
+		return nil, nil
 	case err != nil:
-		return err
+		return nil, err
 	case flags&renameNoReplace != 0:
-		return syscall.EEXIST
+		return nil, syscall.EEXIST
 	case !e.IsDir():
-		return syscall.ENOTDIR
+		return nil, syscall.ENOTDIR
 	}
-	if _, err := f.emptyDir(ctx, dest); err != nil {
-		return err
-	}
-	if n := f.tree.at(dest); n != nil {
-		f.tree.remove(n)
-	}
-	return nil
+	_, err = f.emptyDir(ctx, dest)
+	return f.tree.at(dest), err
 }
 
 func (f *FS) allBelow(ctx context.Context, prefix string) (out []bucket.Object, err error) {

@@ -84,8 +84,10 @@ func TestSizesRoundTripPosix(t *testing.T) {
 				t.Errorf("%s: %d bytes, hash %s; want %d, %s", key, n, got, size, want)
 			}
 		}
-		e.s3.putFile(t, "out", filepath.Join(m.work, "src"))
-		m.wantSh(t, `sha256sum < $MNT/out | cut -c 1-64; mv $MNT/d $MNT/e; sha256sum < $MNT/e/in | cut -c 1-64; rm -r $MNT/e $MNT/in`, want+"\n"+want)
+		out := fmt.Sprintf("out-%d", size)
+		e.s3.putFile(t, out, filepath.Join(m.work, "src"))
+		m.wantSh(t, `sha256sum < $MNT/`+out+` | cut -c 1-64; mv $MNT/d $MNT/e; sha256sum < $MNT/e/in | cut -c 1-64; rm -r $MNT/e $MNT/in`, want+"\n"+want)
+		e.s3.rm(t, out)
 	}
-	e.s3.wantKeys(t, "", "out")
+	e.s3.wantKeys(t, "")
 }

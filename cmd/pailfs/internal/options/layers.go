@@ -39,12 +39,16 @@ func (m *Mount) Bucket(log *slog.Logger) (bucket.Options, error) {
 // FS returns the options of the file system layer.
 func (m *Mount) FS(b bucket.API, stageDir string, log *slog.Logger) fs.Options {
 	v := &m.view
+	ttl := v.metadataTTL
+	if ttl == 0 {
+		ttl = -1 // to package fs, 0 is the default
+	}
 	return fs.Options{
 		Bucket: b, Prefix: m.Source.Prefix, Source: m.Source.String(),
 		ReadOnly: v.readOnly, AllowOther: v.allowOther,
 		UID: uint32(v.uid), GID: uint32(v.gid),
 		FileMode: uint32(v.fileMode), DirMode: uint32(v.dirMode), Umask: uint32(v.umask),
-		MetadataTTL: v.metadataTTL, Metadata: v.metadata.value,
+		MetadataTTL: ttl, Metadata: v.metadata.value,
 		MemoryLimit: int64(m.local.memory), StageDir: stageDir,
 		LinkExpires: time.Duration(v.linkExpires), Logger: log, Debug: m.Debug,
 	}
