@@ -176,6 +176,18 @@ func (m *Metadata) List(dir string) ([]Entry, bool) {
 	return out, true
 }
 
+// LastList returns the last complete listing of dir, however old: good enough
+// to pick samples from.
+func (m *Metadata) LastList(dir string) ([]Entry, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l, ok := m.mu.lists.Peek(dir)
+	if !ok {
+		return nil, false
+	}
+	return l.all(), true
+}
+
 // Empty reports whether a complete listing that may still be believed shows dir
 // without entries; known is false where there is no such listing.
 func (m *Metadata) Empty(dir string) (empty, known bool) {

@@ -16,6 +16,7 @@ import (
 type Entry struct {
 	Key    string
 	Object bucket.Object
+	Asked  time.Time // when the HEAD that described it began; zero where another answer did
 }
 
 // IsDir reports whether the entry is a directory.

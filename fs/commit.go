@@ -74,7 +74,7 @@ func (n *node) committed(key string, o bucket.Object, err error) {
 		n.mu.failed = err
 		n.mu.Unlock()
 		if isConflict(err) {
-			n.fs.meta.Forget(key)
+			n.outdated(key)
 		}
 		return
 	}

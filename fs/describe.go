@@ -55,17 +55,30 @@ func (f *FS) hasAttrs(ctx context.Context, dir string) (bool, error) {
 	}
 	state := f.meta.Attrs(dir)
 	if state == cache.AttrsUnknown {
-		entries, ok := f.meta.List(dir)
-		if !ok {
-			return true, nil // no listing to be spared; a HEAD answers for itself
-		}
-		var err error
-		if state, err = f.sample(ctx, dir, entries); err != nil {
+		// One caller samples, the others wait for it.
+		_, err, _ := f.flight.Do("\x00attributes "+dir, func() (any, error) {
+			return nil, f.sampleDir(context.WithoutCancel(ctx), dir)
+		})
+		if err != nil {
 			return false, err
 		}
+		state = f.meta.Attrs(dir)
+	}
+	return state != cache.AttrsNone, nil
+}
+
+// sampleDir settles what a directory's entries have. Without a listing there is
+// none to be spared: a HEAD answers for itself.
+func (f *FS) sampleDir(ctx context.Context, dir string) error {
+	entries, ok := f.meta.LastList(dir)
+	if !ok {
+		return nil
+	}
+	state, err := f.sample(ctx, dir, entries)
+	if err == nil {
 		f.meta.SetAttrs(dir, state)
 	}
-	return state == cache.AttrsSome, nil
+	return err
 }
 
 // sample looks at up to three entries and the directory's own marker, which

@@ -3,6 +3,7 @@ package fs
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"syscall"
 
 	"github.com/pailfs/pailfs/bucket"
@@ -23,7 +24,7 @@ var errnoTable = []struct {
 	{bucket.ErrChanged, syscall.ESTALE},
 	{bucket.ErrArchived, syscall.EPERM},
 	{bucket.ErrTooLarge, syscall.EFBIG},
-	{bucket.ErrInvalid, syscall.EINVAL},
+	{bucket.ErrInvalid, syscall.EIO}, // EINVAL would accuse the program: "cannot move into itself"
 	{bucket.ErrQuota, syscall.EDQUOT},
 	{bucket.ErrNotSupported, syscall.EOPNOTSUPP},
 	{bucket.ErrThrottled, syscall.EIO},
@@ -70,7 +71,7 @@ func (f *FS) fail(op, key string, err error) syscall.Errno {
 	errno := toErrno(err)
 	if !quiet(errno) {
 		f.log.Warn(op+" failed", "key", key, "errno", errno.Error(), "err", err)
-	} else if err != nil {
+	} else if err != nil && f.log.Enabled(context.Background(), slog.LevelDebug) {
 		f.log.Debug(op, "key", key, "errno", errno.Error(), "err", err)
 	}
 	return errno

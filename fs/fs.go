@@ -184,22 +184,6 @@ func (f *FS) Drain(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// patience is how long a request goes on after its caller was interrupted.
-// The Go runtime preempts its threads by signals, and the kernel passes each
-// one on as an interrupt: it says little. A person at ^C means it, and waits.
-const patience = 2 * time.Second
-
-// patient returns a context for work on behalf of a request that changes
-// nothing: it ends patience after the request was interrupted.
-func patient(ctx context.Context) (context.Context, context.CancelFunc) {
-	out, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
-		t := time.AfterFunc(patience, cancel)
-		context.AfterFunc(out, func() { t.Stop() })
-	})
-	return out, func() { stop(); cancel() }
-}
-
 // pathOf is key as a path below the mount, for messages.
 func (f *FS) pathOf(key string) string {
 	if len(key) >= len(f.opt.Prefix) {

@@ -82,10 +82,19 @@ func (n *node) withVersion(ctx context.Context, read func(key, etag string) erro
 		}
 		release()
 		if n.key() == key && n.version().ETag == etag {
-			n.fs.meta.Forget(key)
+			n.outdated(key)
 			return fmt.Errorf("version %s of %s is gone: %w", etag, key, bucket.ErrChanged)
 		}
 	}
+}
+
+// outdated records that the bucket no longer has the version shown: the next
+// lookup and the next open ask.
+func (n *node) outdated(key string) {
+	n.fs.meta.Forget(key)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.mu.asked = time.Time{}
 }
 
 // pinned is what a reader reads: the version that the node shows. Our own

@@ -154,6 +154,7 @@ func (f *FS) uncached(ctx context.Context, key string, fileOnly bool) (cache.Ent
 
 // head asks for one object and remembers the answer.
 func (f *FS) head(ctx context.Context, key string, mark cache.Mark) (cache.Entry, error) {
+	asked := time.Now()
 	o, err := f.b.Head(ctx, key)
 	if errors.Is(err, bucket.ErrNotExist) {
 		f.meta.PutAbsent(key, mark)
@@ -161,7 +162,7 @@ func (f *FS) head(ctx context.Context, key string, mark cache.Mark) (cache.Entry
 	if err != nil {
 		return cache.Entry{}, err
 	}
-	e := cache.Entry{Key: key, Object: o}
+	e := cache.Entry{Key: key, Object: o, Asked: asked}
 	f.meta.Put(e, mark)
 	return e, nil
 }

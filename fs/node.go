@@ -41,7 +41,7 @@ type node struct {
 		obj     bucket.Object     // the version shown; ETag "" when nothing is stored
 		attrs   bucket.Attributes // as stored, or as set here and to be committed
 		known   bool              // attrs are what the bucket has, or what we set
-		fresh   time.Time         // when obj was last known to be the newest version
+		asked   time.Time         // when the last HEAD began that found obj to be the newest version
 		ctime   time.Time         // last change made here
 		draft   *cache.Draft      // local content, if any
 		handles int
@@ -146,7 +146,9 @@ func (n *node) learn(e cache.Entry, known bool) {
 	case !n.mu.known:
 		n.mu.obj, n.mu.known = o, known
 	}
-	n.mu.fresh = time.Now()
+	if e.Asked.After(n.mu.asked) {
+		n.mu.asked = e.Asked
+	}
 }
 
 func (n *node) isDirty() bool {
@@ -170,7 +172,7 @@ func (n *node) setVersion(o bucket.Object) {
 }
 
 func (n *node) setVersionLocked(o bucket.Object) {
-	n.mu.obj, n.mu.fresh, n.mu.failed = o, time.Now(), nil
+	n.mu.obj, n.mu.asked, n.mu.failed = o, time.Time{}, nil
 	if o.Full {
 		n.mu.attrs, n.mu.known = bucket.DecodeAttributes(o.Metadata), true
 	}

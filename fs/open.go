@@ -18,7 +18,7 @@ var _ fusefs.NodeOpener = (*node)(nil)
 
 const (
 	// justAsked is how long a HEAD's word that a version is the newest counts
-	// for an open that follows it.
+	// for an open that follows it: the HEAD of the lookup on the way to it.
 	justAsked = time.Second
 	// firstRead is how much the GET of an open asks for, in bytes.
 	firstRead = 1 << 20
@@ -57,7 +57,7 @@ func (n *node) revalidate(ctx context.Context, write bool) (*cache.Opened, error
 	n.mu.Lock()
 	local := n.mu.draft != nil
 	have := n.mu.obj
-	asked := have.Full && time.Since(n.mu.fresh) < justAsked
+	asked := have.Full && time.Since(n.mu.asked) < justAsked
 	n.mu.Unlock()
 	if local || asked || n.gone() || n.kind != kindFile {
 		return nil, nil

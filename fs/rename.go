@@ -83,7 +83,7 @@ func (f *FS) renameFile(ctx context.Context, src *node, from, dest string, flags
 	copied, err := f.b.Copy(ctx, src.copyTo(version, dest, cond))
 	if err != nil {
 		if isConflict(err) {
-			f.meta.Forget(from)
+			src.outdated(from)
 			f.meta.Forget(dest)
 		}
 		return err

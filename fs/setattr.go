@@ -146,7 +146,7 @@ func (n *node) storeAttrs(ctx context.Context, key string, change func(*bucket.A
 	}
 	if err != nil {
 		if isConflict(err) {
-			n.fs.meta.Forget(key)
+			n.outdated(key)
 		}
 		return err
 	}

@@ -26,6 +26,9 @@ var (
 // Getxattr returns a share link or a fact of the object. Names that are not
 // ours cost no request.
 func (n *node) Getxattr(ctx context.Context, attr string, dest []byte) (uint32, syscall.Errno) {
+	if !strings.HasPrefix(attr, xattr.Prefix) {
+		return 0, syscall.ENODATA // security.* and the like: asked for each file by ls and at each write
+	}
 	caller, _ := fuse.FromContext(ctx)
 	ctx, cancel := patient(ctx)
 	defer cancel()

@@ -47,7 +47,7 @@ func (c *Config) Run() error {
 	defer log.close()
 	slog.SetDefault(log.Logger) // go-fuse and the runtime's own log package too
 	err = c.runAt(dir, name, log, sigs)
-	if err != nil {
+	if err != nil && !c.Foreground { // in the foreground, the program's own last line says it
 		log.Error("failed", "error", err)
 	}
 	return err
