@@ -21,6 +21,7 @@ build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/pailfs ./cmd/pailfs
 	cd $(S3SERVER) && CGO_ENABLED=0 $(GO) build -trimpath -o ../../bin/s3server .
 
+test: TOOLS += python3:python3 perl:perl wget:wget
 test: deps build
 	$(GO) test -race -count=1 -timeout 50m ./...
 	cd $(S3SERVER) && $(GO) test -race -count=1 -timeout 10m ./...
@@ -45,11 +46,12 @@ install: build
 clean:
 	rm -rf bin
 
-# What a mount and its tests need from the system; installed where this may be
-# done, else named.
+# What a mount, the demo and the tests need from the system, as program:package;
+# installed where this may be done, else named.
+TOOLS := fusermount3:fuse3 getfattr:attr curl:curl
 deps:
 	@missing=; \
-	for t in fusermount3:fuse3 getfattr:attr curl:curl; do \
+	for t in $(TOOLS); do \
 		command -v "$${t%%:*}" >/dev/null || missing="$$missing $${t#*:}"; \
 	done; \
 	[ -n "$$missing" ] || exit 0; \

@@ -29,6 +29,9 @@ type API interface {
 	Download(ctx context.Context, key, etag string, off, n int64, w io.WriterAt) error
 	// Put stores body under key, by one PUT or by a multipart upload.
 	Put(ctx context.Context, in PutInput) (Object, error)
+	// Tags returns an object's tags, URL-encoded as PutInput.Tagging takes them;
+	// "" where there are none, or where they may not be read.
+	Tags(ctx context.Context, key string) (string, error)
 	// Copy copies one object within the bucket on the server's side,
 	// by parts above Options.CopyPartLimit.
 	Copy(ctx context.Context, in CopyInput) (Object, error)

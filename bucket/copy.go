@@ -167,6 +167,7 @@ func (in CopyInput) object(s stored) Object {
 		StorageClass: string(keptClass(in.From.StorageClass)),
 		VersionID:    s.version,
 		Full:         in.From.Full,
+		TagCount:     in.From.TagCount,
 		Headers:      in.From.Headers,
 		Metadata:     in.From.Metadata,
 	}

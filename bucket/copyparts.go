@@ -33,7 +33,7 @@ func (b *Bucket) copyByParts(ctx context.Context, in CopyInput) (Object, error) 
 	if !in.Replace {
 		in.Replace, in.Headers, in.Metadata = true, in.From.Headers, in.From.Metadata
 	}
-	tags, err := b.tags(ctx, in.From.Key)
+	tags, err := b.Tags(ctx, in.From.Key)
 	if err != nil {
 		return Object{}, err
 	}
@@ -52,9 +52,9 @@ func (b *Bucket) copyByParts(ctx context.Context, in CopyInput) (Object, error) 
 	return o, nil
 }
 
-// tags is the URL-encoded tag set of key. Without the permission to read tags
-// the copy goes on without them, and the log says so once.
-func (b *Bucket) tags(ctx context.Context, key string) (string, error) {
+// Tags is the URL-encoded tag set of key. Without the permission to read tags
+// there are none, and the log says so once.
+func (b *Bucket) Tags(ctx context.Context, key string) (string, error) {
 	const op = "GetObjectTagging"
 	short, cancel := b.short(ctx)
 	defer cancel()
@@ -71,7 +71,7 @@ func (b *Bucket) tags(ctx context.Context, key string) (string, error) {
 		b.mu.tagsWarned = true
 		b.mu.Unlock()
 		if first {
-			b.log.Warn("large copies are made without tags, which may not be read", "err", err)
+			b.log.Warn("edits and large copies go without tags, which may not be read", "err", err)
 		}
 		return "", nil
 	case err != nil:

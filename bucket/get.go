@@ -156,6 +156,7 @@ func gotten(key string, out *s3.GetObjectOutput) Object {
 			Expires:            aws.ToString(out.ExpiresString),
 		},
 		Metadata: lowerKeys(out.Metadata),
+		TagCount: int(aws.ToInt32(out.TagCount)),
 		Restore:  aws.ToString(out.Restore),
 	}
 }

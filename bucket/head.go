@@ -42,6 +42,7 @@ func (b *Bucket) Head(ctx context.Context, key string) (Object, error) {
 			Expires:            aws.ToString(out.ExpiresString),
 		},
 		Metadata: lowerKeys(out.Metadata),
+		TagCount: int(aws.ToInt32(out.TagCount)),
 		Restore:  aws.ToString(out.Restore),
 	}, nil
 }

@@ -18,6 +18,8 @@ type Object struct {
 	Headers Headers
 	// Metadata holds x-amz-meta-* by lower-case name without that prefix.
 	Metadata map[string]string
+	// TagCount is the number of object tags, as far as the store says.
+	TagCount int
 	// Restore is the x-amz-restore header of an archived object.
 	Restore string
 }

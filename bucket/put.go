@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
@@ -29,6 +30,8 @@ func (b *Bucket) Put(ctx context.Context, in PutInput) (Object, error) {
 	}
 	if in.StorageClass == "" {
 		in.StorageClass = b.opts.StorageClass
+	} else {
+		in.StorageClass = string(keptClass(in.StorageClass)) // of the version replaced: new content is not archived
 	}
 	parts := in.Size > b.opts.PutLimit
 	// Completing an upload twice is an error on some stores even without a
@@ -113,7 +116,16 @@ func (in PutInput) object(s stored) Object {
 		Full:         true,
 		Headers:      in.Headers,
 		Metadata:     in.Metadata,
+		TagCount:     countTags(in.Tagging),
 	}
+}
+
+// countTags counts the tags of a URL-encoded set.
+func countTags(set string) int {
+	if set == "" {
+		return 0
+	}
+	return strings.Count(set, "&") + 1
 }
 
 // changedIf is err as ErrChanged where "no such key" means that the version

@@ -80,7 +80,8 @@ type Walk struct {
 	dir     string
 	entries []Entry
 	own     map[string]record
-	void    bool
+	void    bool // not to be believed
+	huge    bool // not to be kept: more than maxListed entries
 }
 
 // Walk begins a listing of the directory dir; end it with Done or Cancel.
@@ -110,17 +111,23 @@ func (w *Walk) Add(page []Entry) []Entry {
 		rec, known := m.mu.entries.Peek(e.Key)
 		out = append(out, enrich(e, rec, known))
 	}
-	w.entries = append(w.entries, out...)
+	if w.entries = append(w.entries, out...); len(w.entries) > maxListed {
+		w.entries, w.huge = nil, true
+	}
 	return out
 }
 
 // Done ends a complete listing and installs it. It returns our own new entries
-// that no page brought, sorted by key.
+// that no page brought, sorted by key. A listing that is too long to be kept is
+// not remembered, and returns none.
 func (w *Walk) Done() (extra []Entry) {
 	m := w.m
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.mu.walks, w)
+	if w.huge {
+		return nil
+	}
 	slices.SortFunc(w.entries, func(a, b Entry) int { return strings.Compare(a.Key, b.Key) })
 	w.entries = slices.CompactFunc(w.entries, func(a, b Entry) bool { return a.Key == b.Key })
 	l := &listing{at: m.now(), entries: w.entries, live: len(w.entries), over: map[string]record{}}

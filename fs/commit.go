@@ -60,10 +60,18 @@ func (n *node) store(ctx context.Context, key string, d *cache.Draft) (bucket.Ob
 	if err := d.Fill(ctx, n); err != nil {
 		return bucket.Object{}, fmt.Errorf("fetching what was not written anew: %w", err)
 	}
+	tags := ""
+	if base.TagCount > 0 {
+		var err error
+		if tags, err = n.fs.b.Tags(ctx, key); err != nil {
+			return bucket.Object{}, fmt.Errorf("fetching the tags: %w", err)
+		}
+	}
 	cond := bucket.Condition{ETag: base.ETag, Absent: base.ETag == ""}
 	return n.fs.b.Put(ctx, bucket.PutInput{
 		Key: key, Body: d.Body(), Size: d.Size(), If: cond,
 		Headers: base.Headers, StorageClass: base.StorageClass, Metadata: attrs.Encode(base.Metadata),
+		Tagging: tags,
 	})
 }
 
@@ -96,20 +104,23 @@ func (n *node) keep(cause error) {
 	key := n.key()
 	n.mu.Lock()
 	d, base, attrs := n.mu.draft, n.mu.obj, n.mu.attrs
-	n.mu.draft = nil
 	n.mu.Unlock()
 	if d == nil {
 		return
 	}
 	k, err := d.Keep(cache.Kept{
-		Key: key, Path: n.fs.pathOf(key), Size: d.Size(), Since: time.Now(), Reason: reason(cause),
+		Key: key, Path: n.fs.pathOf(key), Since: time.Now(), Reason: reason(cause),
 		BaseETag: base.ETag, Metadata: maps.Clone(attrs.Encode(base.Metadata)), Headers: base.Headers,
 	})
 	if err != nil {
-		n.fs.log.Error("local content could not be kept", "key", key, "err", err, "cause", cause)
-	} else {
-		n.fs.log.Error("not stored: kept for pailfs recover", "key", key, "id", k.ID, "bytes", k.Size, "cause", cause)
+		// It stays dirty: pending in status, and tried again by a drain.
+		n.fs.log.Error("not stored, and could not be kept either", "key", key, "err", err, "cause", cause)
+		return
 	}
+	n.fs.log.Error("not stored: kept for pailfs recover", "key", key, "id", k.ID, "bytes", k.Size, "cause", cause)
+	n.mu.Lock()
+	n.mu.draft = nil
+	n.mu.Unlock()
 	n.fs.tree.retire(n)
 	n.fs.notify.entry(n)
 }

@@ -188,6 +188,9 @@ func (n *node) Symlink(ctx context.Context, target, name string, out *fuse.Entry
 	defer release()
 	attrs := n.fs.newAttrs(ctx, kindLink, 0o777)
 	attrs.Symlink = &target
+	if bucket.MetadataSize(attrs.Encode(nil)) > bucket.MaxMetadata {
+		attrs.Symlink = nil // the content alone has the target
+	}
 	return n.putChild(ctx, key, target, attrs, out)
 }
 

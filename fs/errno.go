@@ -43,14 +43,16 @@ func toErrno(err error) syscall.Errno {
 	if err == nil {
 		return 0
 	}
-	var errno syscall.Errno
-	if errors.As(err, &errno) && errno != syscall.ENOSYS {
-		return errno
-	}
 	for _, row := range errnoTable {
 		if errors.Is(err, row.err) {
 			return row.errno
 		}
+	}
+	// Our own, or the local disk's. A socket's errno never gets here: it comes
+	// inside an error of package bucket.
+	var errno syscall.Errno
+	if errors.As(err, &errno) && errno != syscall.ENOSYS {
+		return errno
 	}
 	return syscall.EIO
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"syscall"
 	"testing"
 
@@ -19,6 +20,8 @@ func TestErrno(t *testing.T) {
 		{nil, 0},
 		{errors.New("something else"), syscall.EIO},
 		{syscall.ENOSYS, syscall.EIO}, // the kernel would stop asking
+		{fmt.Errorf("%w: %w", bucket.ErrUnreachable, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}), syscall.EIO},
+		{fmt.Errorf("%w: %w", bucket.ErrNoCreds, syscall.ENOENT), syscall.EACCES},
 		{fmt.Errorf("stage: %w", syscall.ENOSPC), syscall.ENOSPC},
 		{fmt.Errorf("head k: %w", bucket.ErrNotExist), syscall.ENOENT},
 		{bucket.ErrNoBucket, syscall.EIO},

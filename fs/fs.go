@@ -12,6 +12,7 @@ import (
 
 	fusefs "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/pailfs/pailfs/bucket"
@@ -33,6 +34,7 @@ type FS struct {
 	flight singleflight.Group // lookups of one key under way
 
 	notify *notifier
+	sweeps *sweeper
 	root   *node
 	server *fuse.Server
 	dir    string
@@ -51,6 +53,7 @@ const (
 	defaultMemoryPart  = 8 // of the machine's or the cgroup's memory
 
 	maxWrite      = 1 << 20 // bytes of one FUSE request, the kernel's limit
+	drainParallel = 8       // uploads of a drain at once
 	maxBackground = 64      // asynchronous requests that the kernel may have under way
 )
 
@@ -95,7 +98,7 @@ func Mount(dir string, o Options) (Server, error) {
 		tree: newTree(), guard: newGuard(),
 	}
 	f.root = f.tree.addRoot(f, o.Prefix)
-	f.notify = newNotifier(f)
+	f.notify, f.sweeps = newNotifier(f), newSweeper(f.tree)
 	f.server, err = fusefs.Mount(dir, f.root, f.mountOptions())
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("mounting at %s: %w", dir, err), f.Close())
@@ -163,6 +166,7 @@ func (f *FS) Close() error {
 		n.keep(cause)
 	}
 	f.notify.close()
+	f.sweeps.close()
 	return f.stage.Close()
 }
 
@@ -171,16 +175,23 @@ var errUnmounted = errors.New("the mount ended before it was stored")
 // Drain stores all dirty files. What could not be stored is kept, and named
 // in the error.
 func (f *FS) Drain(ctx context.Context) error {
-	var errs []error
-	for _, n := range f.tree.dirty() {
-		if ctx.Err() != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", f.pathOf(n.key()), ctx.Err()))
-			continue
-		}
-		if err := n.commit(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", f.pathOf(n.key()), err))
-		}
+	nodes := f.tree.dirty()
+	errs := make([]error, len(nodes))
+	var g errgroup.Group
+	g.SetLimit(drainParallel)
+	for i, n := range nodes {
+		g.Go(func() error {
+			err := ctx.Err()
+			if err == nil {
+				err = n.commit(ctx)
+			}
+			if err != nil {
+				errs[i] = fmt.Errorf("%s: %w", f.pathOf(n.key()), err)
+			}
+			return nil
+		})
 	}
+	_ = g.Wait() // its functions return nil: all are tried
 	return errors.Join(errs...)
 }
 

@@ -39,7 +39,7 @@ func (f *FS) lookup(ctx context.Context, dir, name string) (*node, time.Duration
 		return nil, 0, bucket.ErrNotExist
 	}
 	key := dir + part
-	if n := f.tree.at(key); n != nil && n.isLocal() {
+	if n := f.tree.local(key); n != nil {
 		return n, f.meta.TTL(), nil
 	}
 	e, left, err := f.resolve(ctx, key, fileOnly)

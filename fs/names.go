@@ -85,7 +85,7 @@ func newKey(dir, name string) (string, syscall.Errno) {
 		return "", syscall.ENAMETOOLONG
 	}
 	part, fileOnly, ok := partOf(name)
-	if !ok || fileOnly || part == "" {
+	if !ok || fileOnly || part == "" || part == "." || part == ".." {
 		return "", syscall.EINVAL // reserved for what other programs stored
 	}
 	key := dir + part

@@ -64,6 +64,7 @@ func TestNewKey(t *testing.T) {
 		{strings.Repeat("d", 1000) + "/", strings.Repeat("n", 30), "", syscall.ENAMETOOLONG},
 		{"p/", escapeFile + "a", "", syscall.EINVAL},
 		{"p/", escapeEmpty, "", syscall.EINVAL},
+		{"p/", escapeDotDot, "", syscall.EINVAL},
 		{"p/", escapePrefix + "else", "", syscall.EINVAL},
 	} {
 		key, errno := newKey(c.dir, c.name)

@@ -2,6 +2,7 @@ package fs
 
 import (
 	"sync"
+	"time"
 
 	"github.com/pailfs/pailfs/cache"
 )
@@ -53,4 +54,33 @@ func (q *notifier) run() {
 func (q *notifier) close() {
 	q.once.Do(func() { close(q.queue) })
 	<-q.done
+}
+
+// sweeper drops forgotten nodes in the background.
+type sweeper struct{ stop, done chan struct{} }
+
+// sweepEvery is the time between sweeps; a node outlives one whole of them.
+const sweepEvery = 5 * time.Second
+
+func newSweeper(t *tree) *sweeper {
+	s := &sweeper{stop: make(chan struct{}), done: make(chan struct{})}
+	go func() {
+		defer close(s.done)
+		tick := time.NewTicker(sweepEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				t.sweep()
+			case <-s.stop:
+				return
+			}
+		}
+	}()
+	return s
+}
+
+func (s *sweeper) close() {
+	close(s.stop)
+	<-s.done
 }

@@ -21,15 +21,20 @@ var (
 	_ fusefs.FileFsyncdirer     = (*dirHandle)(nil)
 )
 
-// dirHandle is one open directory. It keeps what it has shown, so that a seek
-// finds the same entries at the same offsets until the directory is rewound.
+// maxShown is how many entries a directory handle keeps; twice that while it
+// reads. A seek further back reads the directory again.
+const maxShown = 50_000
+
+// dirHandle is one open directory. It keeps what it has shown last, so that a
+// seek finds the same entries at the same offsets until it is rewound.
 type dirHandle struct {
 	n *node
 
 	mu struct {
 		sync.Mutex
 		items []item // shown, or about to be
-		pos   int    // next of items
+		base  int    // position of items[0]
+		pos   int    // of the next entry
 		list  *lister
 		done  bool
 	}
@@ -54,7 +59,7 @@ func (h *dirHandle) resetLocked() {
 		h.mu.list.cancel()
 	}
 	h.mu.items = []item{{name: ".", dots: true}, {name: "..", dots: true}}
-	h.mu.pos, h.mu.list, h.mu.done = 0, nil, false
+	h.mu.base, h.mu.pos, h.mu.list, h.mu.done = 0, 0, nil, false
 }
 
 // Readdirent returns the next entry, or nil at the end. The offset of an entry
@@ -62,7 +67,7 @@ func (h *dirHandle) resetLocked() {
 func (h *dirHandle) Readdirent(ctx context.Context) (*fuse.DirEntry, syscall.Errno) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for h.mu.pos >= len(h.mu.items) {
+	for h.mu.pos >= h.mu.base+len(h.mu.items) {
 		if h.mu.done {
 			return nil, 0
 		}
@@ -70,7 +75,7 @@ func (h *dirHandle) Readdirent(ctx context.Context) (*fuse.DirEntry, syscall.Err
 			return nil, h.n.fs.fail("readdir", h.n.key(), err)
 		}
 	}
-	it := h.mu.items[h.mu.pos]
+	it := h.mu.items[h.mu.pos-h.mu.base]
 	h.mu.pos++
 	return &fuse.DirEntry{
 		Name: it.name, Mode: h.typeOf(it), Ino: h.n.fs.tree.inoOf(it.entry.Key), Off: uint64(h.mu.pos),
@@ -91,6 +96,10 @@ func (h *dirHandle) moreLocked(ctx context.Context) error {
 	}
 	h.mu.items = append(h.mu.items, items...)
 	h.mu.done = done
+	if old := min(h.mu.pos-h.mu.base, len(h.mu.items)-maxShown); old > maxShown {
+		h.mu.items = append([]item(nil), h.mu.items[old:]...)
+		h.mu.base += old
+	}
 	return nil
 }
 
@@ -123,13 +132,16 @@ func (f *FS) plain(dir string) bool {
 func (h *dirHandle) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
 	f := h.n.fs
 	h.mu.Lock()
-	it := h.mu.items[h.mu.pos-1]
+	var it item
+	if i := h.mu.pos - 1 - h.mu.base; i >= 0 && i < len(h.mu.items) {
+		it = h.mu.items[i]
+	}
 	h.mu.Unlock()
 	if it.name != name {
 		return nil, syscall.ENOENT
 	}
-	n := f.tree.at(it.entry.Key)
-	if n == nil || !n.isLocal() {
+	n := f.tree.local(it.entry.Key)
+	if n == nil {
 		plain := f.plain(cache.ParentKey(it.entry.Key))
 		if !plain && maybeSpecial(it.entry) {
 			return nil, syscall.ENOENT
@@ -149,15 +161,22 @@ func (h *dirHandle) Lookup(ctx context.Context, name string, out *fuse.EntryOut)
 }
 
 // Seekdir goes to an offset that Readdirent gave out; 0 begins anew.
-func (h *dirHandle) Seekdir(_ context.Context, off uint64) syscall.Errno {
+func (h *dirHandle) Seekdir(ctx context.Context, off uint64) syscall.Errno {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if off == 0 {
+	if off == 0 || off < uint64(h.mu.base) {
 		h.resetLocked()
-		return 0
 	}
-	h.mu.pos = int(min(off, uint64(len(h.mu.items))))
-	return 0
+	h.mu.pos = h.mu.base
+	for {
+		h.mu.pos = int(min(off, uint64(h.mu.base+len(h.mu.items))))
+		if h.mu.done || uint64(h.mu.pos) == off {
+			return 0
+		}
+		if err := h.moreLocked(ctx); err != nil {
+			return h.n.fs.fail("seekdir", h.n.key(), err)
+		}
+	}
 }
 
 // Releasedir closes the directory.

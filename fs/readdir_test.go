@@ -1,9 +1,13 @@
 package fs
 
 import (
+	"context"
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -80,4 +84,72 @@ func TestNamesOfAListing(t *testing.T) {
 			}
 		}
 	})
+}
+
+// fakeList is a bucket that holds n keys in its root, a thousand a page.
+type fakeList struct {
+	bucket.API
+	n, pages int
+}
+
+func (b *fakeList) List(_ context.Context, in bucket.ListInput) (bucket.Page, error) {
+	b.pages++
+	from, _ := strconv.Atoi(in.Token)
+	var p bucket.Page
+	for i := from; i < min(from+1000, b.n); i++ {
+		p.Objects = append(p.Objects, bucket.Object{Key: fmt.Sprintf("%08d", i), ETag: "e", Size: 1 << 20})
+	}
+	if from+1000 < b.n {
+		p.Next = strconv.Itoa(from + 1000)
+	}
+	return p, nil
+}
+
+// A directory of any length is read with bounded memory, and a seek finds its
+// entry again, also one that has been let go of.
+func TestLongDirectory(t *testing.T) {
+	const n = 300_000
+	b := &fakeList{n: n}
+	f := &FS{opt: Options{}.withDefaults(), b: b, tree: newTree(), meta: cache.NewMetadata(time.Minute)}
+	f.log = f.opt.Logger
+	f.root = f.tree.addRoot(f, "")
+	handle, _, _ := f.root.OpendirHandle(t.Context(), 0)
+	h := handle.(*dirHandle)
+	next := func() string {
+		e, errno := h.Readdirent(t.Context())
+		if errno != 0 {
+			t.Fatal(errno)
+		}
+		if e == nil {
+			return ""
+		}
+		return e.Name
+	}
+	most := 0
+	for i := -2; i < n; i++ { // with "." and ".."
+		if got := next(); i >= 0 && got != fmt.Sprintf("%08d", i) {
+			t.Fatalf("entry %d is %q", i, got)
+		}
+		most = max(most, len(h.mu.items))
+	}
+	if got := next(); got != "" {
+		t.Fatalf("after the end: %q", got)
+	}
+	if most > 2*maxShown+1000 {
+		t.Errorf("%d entries were kept", most)
+	}
+	for _, at := range []int{n - 1, 5, n / 2} {
+		if errno := h.Seekdir(t.Context(), uint64(at+2)); errno != 0 {
+			t.Fatal(errno)
+		}
+		if got, want := next(), fmt.Sprintf("%08d", at); got != want {
+			t.Errorf("after a seek: %q, want %q", got, want)
+		}
+	}
+	if errno := h.Seekdir(t.Context(), 99*n); errno != 0 || next() != "" {
+		t.Error("an offset past the end is the end")
+	}
+	if _, ok := f.meta.List(""); ok {
+		t.Error("a listing of 300,000 entries was kept")
+	}
 }

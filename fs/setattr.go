@@ -135,10 +135,11 @@ func (n *node) storeAttrs(ctx context.Context, key string, change func(*bucket.A
 	n.defaults(&attrs, base)
 	change(&attrs, n.kind)
 	var o bucket.Object
-	if n.kind == kindDir {
+	if n.kind == kindDir && base.Size == 0 {
 		cond := bucket.Condition{ETag: base.ETag, Absent: base.ETag == ""}
 		o, err = n.fs.putMarker(ctx, key, cond, attrs, base.Metadata)
 	} else {
+		attrs.AttrsMarker = attrs.AttrsMarker || n.kind == kindDir
 		o, err = n.fs.b.Copy(ctx, bucket.CopyInput{
 			From: base, To: key, If: bucket.Condition{ETag: base.ETag}, Replace: true,
 			Headers: base.Headers, Metadata: attrs.Encode(base.Metadata),

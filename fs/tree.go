@@ -18,12 +18,17 @@ type tree struct {
 	mu    sync.RWMutex
 	byKey map[string]*node // the newest lineage at each key
 	byIno map[uint64]*node // every live node
+
+	// forgotten are the nodes that the kernel has let go of, with the number of
+	// sweeps they have seen since. They are not dropped at once: a lookup may
+	// just be handing one out again, and go-fuse does not say when it has taken it.
+	forgotten map[*node]int
 }
 
 const rootIno = 1
 
 func newTree() *tree {
-	return &tree{byKey: map[string]*node{}, byIno: map[uint64]*node{}}
+	return &tree{byKey: map[string]*node{}, byIno: map[uint64]*node{}, forgotten: map[*node]int{}}
 }
 
 func (t *tree) addRoot(f *FS, key string) *node {
@@ -68,11 +73,31 @@ func (t *tree) adopt(ctx context.Context, f *FS, e cache.Entry, known bool) *nod
 	defer t.mu.Unlock()
 	if cur := t.byKey[e.Key]; cur != nil && !cur.loc.gone && cur.follows(e) {
 		cur.learn(e, known)
+		t.keepLocked(cur)
 		return cur
 	}
 	n := newNode(f, kindOf(e))
 	n.learn(e, known)
 	t.insertLocked(ctx, n, e.Key)
+	return n
+}
+
+// keepLocked begins the grace of a forgotten node anew, as it is handed out.
+func (t *tree) keepLocked(n *node) {
+	if _, ok := t.forgotten[n]; ok {
+		t.forgotten[n] = 0
+	}
+}
+
+// local returns the node at key if the newest content is here, to be handed out.
+func (t *tree) local(key string) *node {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := t.byKey[key]
+	if n == nil || n.loc.gone || !n.isLocal() {
+		return nil
+	}
+	t.keepLocked(n)
 	return n
 }
 
@@ -86,15 +111,30 @@ func (t *tree) at(key string) *node {
 	return nil
 }
 
-// forget drops n once the kernel has. It may have been looked up again since.
+// forget notes that the kernel has let go of n.
 func (t *tree) forget(n *node) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !n.EmbeddedInode().Forgotten() { //nolint:staticcheck // OnForget alone cannot tell a lookup that came since
-		return
+	t.forgotten[n] = 0
+}
+
+// sweep drops the nodes that were forgotten two sweeps ago and have not been
+// handed out again since.
+func (t *tree) sweep() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for n, sweeps := range t.forgotten {
+		switch {
+		case !n.EmbeddedInode().Forgotten(): //nolint:staticcheck // OnForget cannot tell a lookup that came since
+			delete(t.forgotten, n)
+		case sweeps == 0:
+			t.forgotten[n]++
+		default:
+			delete(t.forgotten, n)
+			t.dropLocked(n)
+			delete(t.byIno, n.ino)
+		}
 	}
-	t.dropLocked(n)
-	delete(t.byIno, n.ino)
 }
 
 func (t *tree) dropLocked(n *node) {

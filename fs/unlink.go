@@ -45,7 +45,8 @@ func (n *node) Unlink(ctx context.Context, name string) syscall.Errno {
 		return n.fs.fail("unlink", key, err)
 	}
 	n.touch()
-	return n.fs.fail("unlink", key, n.fs.keepDir(ctx, cache.ParentKey(key)))
+	n.fs.keepDir(ctx, cache.ParentKey(key))
+	return 0
 }
 
 func (f *FS) unlink(ctx context.Context, key string, child *node) error {
@@ -97,8 +98,15 @@ func (n *node) preserve(ctx context.Context) error {
 }
 
 // keepDir stores a marker for a directory whose last entry was just removed:
-// a directory does not vanish with its last file.
-func (f *FS) keepDir(ctx context.Context, dir string) error {
+// a directory does not vanish with its last file. The removal itself is done,
+// so a failure here is only logged.
+func (f *FS) keepDir(ctx context.Context, dir string) {
+	if err := f.ensureDir(ctx, dir); err != nil {
+		f.log.Warn("an empty directory has no marker and will vanish", "key", dir, "err", err)
+	}
+}
+
+func (f *FS) ensureDir(ctx context.Context, dir string) error {
 	if dir == f.opt.Prefix {
 		return nil
 	}
@@ -145,7 +153,8 @@ func (n *node) Rmdir(ctx context.Context, name string) syscall.Errno {
 		return n.fs.fail("rmdir", key+"/", err)
 	}
 	n.touch()
-	return n.fs.fail("rmdir", key+"/", n.fs.keepDir(ctx, cache.ParentKey(key)))
+	n.fs.keepDir(ctx, cache.ParentKey(key))
+	return 0
 }
 
 func (f *FS) rmdir(ctx context.Context, key string) error {

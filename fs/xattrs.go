@@ -32,7 +32,7 @@ func (n *node) Getxattr(ctx context.Context, attr string, dest []byte) (uint32, 
 	caller, _ := fuse.FromContext(ctx)
 	ctx, cancel := patient(ctx)
 	defer cancel()
-	if xattr.IsLink(attr) && n.isDirty() {
+	if xattr.IsLink(attr) && n.isDirty() && n.fs.mayLink(caller) {
 		// A link shows what is stored.
 		if err := n.commit(ctx); err != nil {
 			return 0, n.fs.fail("getxattr", n.key(), err)
@@ -92,10 +92,7 @@ func (f *FS) mayLink(caller *fuse.Caller) bool {
 
 // Setxattr refuses: the attributes there are, are facts.
 func (n *node) Setxattr(_ context.Context, attr string, _ []byte, _ uint32) syscall.Errno {
-	if strings.HasPrefix(attr, xattr.Prefix) {
-		return syscall.EPERM
-	}
-	return syscall.EOPNOTSUPP
+	return toErrno(xattr.CheckSet(attr))
 }
 
 // Removexattr likewise.
