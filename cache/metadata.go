@@ -134,27 +134,38 @@ func maxTime(a, b time.Time) time.Time {
 	return b
 }
 
-// Put records the bucket's answer to a question asked at mark.
-func (m *Metadata) Put(e Entry, mark Mark) { m.put(e.Key, record{entry: e}, mark) }
+// Put records the bucket's answer to a question asked at mark. It reports false
+// where an own change has been made since: the answer does not count then.
+func (m *Metadata) Put(e Entry, mark Mark) bool { return m.put(e.Key, record{entry: e}, mark) }
 
 // PutAbsent records that the bucket has no such key.
-func (m *Metadata) PutAbsent(key string, mark Mark) { m.put(key, record{absent: true}, mark) }
+func (m *Metadata) PutAbsent(key string, mark Mark) { _ = m.put(key, record{absent: true}, mark) }
 
-func (m *Metadata) put(key string, rec record, mark Mark) {
+func (m *Metadata) put(key string, rec record, mark Mark) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	old, ok := m.mu.entries.Peek(key)
 	if ok && old.own > uint64(mark) {
-		return // asked before our own change
+		return false // asked before our own change
 	}
 	if !rec.absent {
 		rec.entry = enrich(rec.entry, old, ok)
 	}
 	rec.at = m.now()
 	m.mu.entries.Add(key, rec)
-	if l, ok := m.mu.lists.Peek(ParentKey(key)); ok {
+	m.learnLocked(key, rec)
+	return true
+}
+
+// learnLocked lays what was learnt over the listing of the directory, if that
+// may still be believed; else it goes, as it would only grow.
+func (m *Metadata) learnLocked(key string, rec record) {
+	dir := ParentKey(key)
+	if l := m.freshListLocked(dir); l != nil {
 		l.learn(key, rec)
+		return
 	}
+	m.mu.lists.Remove(dir)
 }
 
 // Changed records our own change: key now holds e.
@@ -169,10 +180,8 @@ func (m *Metadata) change(key string, rec record) {
 	m.mu.seq++
 	rec.own, rec.at = m.mu.seq, m.now()
 	m.mu.entries.Add(key, rec)
+	m.learnLocked(key, rec)
 	dir := ParentKey(key)
-	if l, ok := m.mu.lists.Peek(dir); ok {
-		l.learn(key, rec)
-	}
 	for w := range m.mu.walks {
 		if w.dir == dir {
 			w.own[key] = rec

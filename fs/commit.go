@@ -31,13 +31,14 @@ func (n *node) commit(ctx context.Context) error {
 func (n *node) commitAt(ctx context.Context, key string) error {
 	n.commits <- struct{}{}
 	defer func() { <-n.commits }()
-	n.mu.Lock()
-	d := n.mu.draft
-	n.mu.Unlock()
+	d := n.draft()
 	if d == nil || n.gone() {
 		return nil
 	}
 	if err := d.Seal(ctx); err != nil { // writers wait from here on
+		if n.draft() != d {
+			return nil // dropped meanwhile: there was nothing to store
+		}
 		return err
 	}
 	stored := false
@@ -57,7 +58,13 @@ func (n *node) store(ctx context.Context, key string, d *cache.Draft) (bucket.Ob
 	n.mu.Lock()
 	base, attrs := n.mu.obj, n.mu.attrs
 	n.mu.Unlock()
-	if err := d.Fill(ctx, n); err != nil {
+	if base.ETag != "" && !base.Full { // its headers and metadata are carried over
+		var err error
+		if base, err = n.described(ctx, key); err != nil {
+			return bucket.Object{}, err
+		}
+	}
+	if err := d.Fill(ctx, baseOf{n.fs.b, key, base.ETag}); err != nil {
 		return bucket.Object{}, fmt.Errorf("fetching what was not written anew: %w", err)
 	}
 	tags := ""
@@ -99,30 +106,38 @@ func (f *FS) changed(e cache.Entry) {
 }
 
 // keep gives up on storing the local content: it becomes a kept draft, for
-// `pailfs recover`, and the name shows again what the bucket has.
+// `pailfs recover`, and the name shows again what the bucket has. Where a
+// writer has come since, its close decides.
 func (n *node) keep(cause error) {
-	key := n.key()
-	n.mu.Lock()
-	d, base, attrs := n.mu.draft, n.mu.obj, n.mu.attrs
-	n.mu.Unlock()
+	d := n.fs.tree.retire(n)
 	if d == nil {
 		return
 	}
+	key := n.key()
+	n.mu.Lock()
+	base, attrs := n.mu.obj, n.mu.attrs
+	n.mu.Unlock()
 	k, err := d.Keep(cache.Kept{
 		Key: key, Path: n.fs.pathOf(key), Since: time.Now(), Reason: reason(cause),
 		BaseETag: base.ETag, Metadata: maps.Clone(attrs.Encode(base.Metadata)), Headers: base.Headers,
 	})
 	if err != nil {
-		// It stays dirty: pending in status, and tried again by a drain.
 		n.fs.log.Error("not stored, and could not be kept either", "key", key, "err", err, "cause", cause)
+		n.restore(d)
 		return
 	}
 	n.fs.log.Error("not stored: kept for pailfs recover", "key", key, "id", k.ID, "bytes", k.Size, "cause", cause)
-	n.mu.Lock()
-	n.mu.draft = nil
-	n.mu.Unlock()
-	n.fs.tree.retire(n)
 	n.fs.notify.entry(n)
+}
+
+// restore takes back a draft that could not be kept: it stays dirty, pending in
+// status, and is tried again by a drain.
+func (n *node) restore(d *cache.Draft) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.mu.draft == nil {
+		n.mu.draft = d
+	}
 }
 
 func reason(cause error) string {

@@ -127,7 +127,7 @@ func (n *node) putChild(ctx context.Context, key, content string, attrs bucket.A
 	e := cache.Entry{Key: key, Object: o}
 	n.fs.changed(e)
 	n.touch()
-	child := n.fs.tree.adopt(ctx, n.fs, e, true)
+	child := n.fs.tree.adopt(ctx, n, e, true) // its directory cannot move: the key is shared
 	child.fillEntry(out, n.fs.meta.TTL())
 	return child.EmbeddedInode(), 0
 }
@@ -156,7 +156,7 @@ func (n *node) Mkdir(ctx context.Context, name string, mode uint32, out *fuse.En
 	// What this program makes in a directory has attributes.
 	n.fs.meta.SetAttrs(key, cache.AttrsSome)
 	n.touch()
-	child := n.fs.tree.adopt(ctx, n.fs, cache.Entry{Key: key, Object: o}, true)
+	child := n.fs.tree.adopt(ctx, n, cache.Entry{Key: key, Object: o}, true)
 	child.fillEntry(out, n.fs.meta.TTL())
 	return child.EmbeddedInode(), 0
 }

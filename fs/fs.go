@@ -159,6 +159,7 @@ func (f *FS) Close() error {
 	for _, n := range f.tree.dirty() {
 		n.mu.Lock()
 		cause := n.mu.failed
+		n.mu.writers = 0 // no request comes any more
 		n.mu.Unlock()
 		if cause == nil {
 			cause = errUnmounted
@@ -183,7 +184,7 @@ func (f *FS) Drain(ctx context.Context) error {
 		g.Go(func() error {
 			err := ctx.Err()
 			if err == nil {
-				err = n.commit(ctx)
+				err = n.drain(ctx)
 			}
 			if err != nil {
 				errs[i] = fmt.Errorf("%s: %w", f.pathOf(n.key()), err)
@@ -193,6 +194,25 @@ func (f *FS) Drain(ctx context.Context) error {
 	}
 	_ = g.Wait() // its functions return nil: all are tried
 	return errors.Join(errs...)
+}
+
+var errOpen = errors.New("still open for writing")
+
+// drain stores what a node has, unless a program is still writing it: half a
+// file must not replace a whole one. A close under way is waited for.
+func (n *node) drain(ctx context.Context) error {
+	n.mu.Lock()
+	open := n.mu.writers > 0
+	n.mu.Unlock()
+	if !open {
+		return n.commit(ctx)
+	}
+	n.commits <- struct{}{}
+	<-n.commits
+	if n.isDirty() {
+		return errOpen
+	}
+	return nil
 }
 
 // pathOf is key as a path below the mount, for messages.

@@ -34,9 +34,9 @@ func (h *fileHandle) Read(ctx context.Context, dest []byte, off int64) (fuse.Rea
 	ctx, cancel := patient(ctx)
 	defer cancel()
 	var k int
-	var err error
-	d, r := h.source()
+	d, r, err := h.source()
 	switch {
+	case err != nil:
 	case d != nil:
 		k, err = d.ReadAt(ctx, h.n, dest, off)
 	case r != nil:
@@ -48,16 +48,19 @@ func (h *fileHandle) Read(ctx context.Context, dest []byte, off int64) (fuse.Rea
 	return fuse.ReadResultData(dest[:k]), 0
 }
 
-// source is where the handle's bytes come from now. The reader of a handle that
-// was opened over local content begins when that has been given up.
-func (h *fileHandle) source() (*cache.Draft, *cache.Reader) {
+// source is where the handle's bytes come from now. Where local content was
+// given up, the handle has seen bytes that are stored nowhere: it is over.
+func (h *fileHandle) source() (*cache.Draft, *cache.Reader, error) {
 	n := h.n
+	if err := n.usable(); err != nil {
+		return nil, nil, err
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.mu.draft == nil && h.reader == nil && n.mu.obj.Size > 0 {
 		h.reader = cache.NewReader(&pinned{n}, n.mu.obj.Size, n.fs.budget, nil)
 	}
-	return n.mu.draft, h.reader
+	return n.mu.draft, h.reader, nil
 }
 
 // maxSize is S3's largest object, in bytes.

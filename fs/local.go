@@ -41,11 +41,13 @@ func (n *node) wrote() {
 	n.mu.ctime, n.mu.attrs.Mtime = now, &now
 }
 
-// dropIdle lets go of local content that is stored and that nobody has open.
+// dropIdle lets go of local content that is stored, or never will be as its
+// file is unlinked, and that nobody has open.
 func (n *node) dropIdle() {
+	gone := n.gone()
 	n.mu.Lock()
 	d := n.mu.draft
-	if d == nil || n.mu.handles > 0 || d.Dirty() {
+	if d == nil || n.mu.handles > 0 || d.Dirty() && !gone {
 		n.mu.Unlock()
 		return
 	}

@@ -20,41 +20,58 @@ var _ fusefs.NodeLookuper = (*node)(nil)
 func (n *node) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
 	ctx, cancel := patient(ctx)
 	defer cancel()
-	dir := n.key()
-	child, left, err := n.fs.lookup(ctx, dir, name)
+	child, left, err := n.fs.lookup(ctx, n, name)
 	if err != nil {
-		return nil, n.fs.fail("lookup", dir+name, err)
+		return nil, n.fs.fail("lookup", n.key()+name, err)
 	}
 	child.fillEntry(out, left)
 	return child.EmbeddedInode(), 0
 }
 
 // lookup returns the node for a name, and how long the name may be believed.
-func (f *FS) lookup(ctx context.Context, dir, name string) (*node, time.Duration, error) {
+func (f *FS) lookup(ctx context.Context, parent *node, name string) (*node, time.Duration, error) {
 	if len(name) > maxName {
 		return nil, 0, syscall.ENAMETOOLONG
 	}
 	part, fileOnly, ok := partOf(name)
-	if !ok || len(dir)+len(part) > maxKey {
+	if !ok {
 		return nil, 0, bucket.ErrNotExist
 	}
-	key := dir + part
-	if n := f.tree.local(key); n != nil {
-		return n, f.meta.TTL(), nil
+	for {
+		dir := parent.key()
+		if len(dir)+len(part) > maxKey {
+			return nil, 0, bucket.ErrNotExist
+		}
+		n, left, err := f.lookupKey(ctx, parent, dir+part, fileOnly)
+		if n != nil || err != nil {
+			return n, left, err
+		}
+		if parent.gone() {
+			return nil, 0, bucket.ErrNotExist
+		}
+		// The directory was renamed meanwhile: look at its new place.
+	}
+}
+
+// lookupKey is lookup at one key; no node and no error tell that the directory
+// is elsewhere by now.
+func (f *FS) lookupKey(ctx context.Context, parent *node, key string, fileOnly bool) (*node, time.Duration, error) {
+	if _, _, dir := f.meta.Get(key + "/"); fileOnly || dir != cache.Found {
+		if n := f.tree.local(key); n != nil {
+			return n, f.meta.TTL(), nil
+		}
 	}
 	e, left, err := f.resolve(ctx, key, fileOnly)
+	if err == nil {
+		e, err = f.describe(ctx, e)
+	}
 	if err != nil {
 		return nil, 0, err
 	}
-	if !e.Object.Full {
-		if e, err = f.describe(ctx, e); err != nil {
-			return nil, 0, err
-		}
-	}
-	return f.tree.adopt(ctx, f, e, true), left, nil
+	return f.tree.adopt(ctx, parent, e, true), left, nil
 }
 
-// isLocal reports whether the file's newest content is here.
+// isLocal reports whether there is local content, stored or not.
 func (n *node) isLocal() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -163,7 +180,15 @@ func (f *FS) head(ctx context.Context, key string, mark cache.Mark) (cache.Entry
 		return cache.Entry{}, err
 	}
 	e := cache.Entry{Key: key, Object: o, Asked: asked}
-	f.meta.Put(e, mark)
+	if !f.meta.Put(e, mark) {
+		// We have changed the key since we asked.
+		switch own, _, s := f.meta.Get(key); s {
+		case cache.Found:
+			return own, nil
+		case cache.Absent:
+			return cache.Entry{}, bucket.ErrNotExist
+		}
+	}
 	return e, nil
 }
 

@@ -63,7 +63,8 @@ func partOf(name string) (part string, fileOnly bool, ok bool) {
 	case name == escapeDotDot:
 		return "..", false, true
 	case strings.HasPrefix(name, escapeFile):
-		return strings.TrimPrefix(name, escapeFile), true, true
+		part = strings.TrimPrefix(name, escapeFile)
+		return part, true, part != ""
 	case strings.HasPrefix(name, escapeName):
 		part = strings.TrimPrefix(name, escapeName)
 		return part, false, strings.HasPrefix(part, escapePrefix)

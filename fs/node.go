@@ -118,14 +118,14 @@ func (n *node) lockKey(ctx context.Context) (key string, release func(), err err
 
 // follows reports whether an entry shows this node's lineage: a directory
 // always, a file while its version is the one that the node has, and while
-// there is local content, which its commit will compare.
+// there is content to be stored, as its commit will compare.
 func (n *node) follows(e cache.Entry) bool {
 	if n.kind == kindDir {
 		return e.IsDir()
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.mu.draft != nil {
+	if n.dirtyLocked() {
 		return true
 	}
 	return n.mu.obj.ETag == e.Object.ETag && (!e.Object.Full || kindOf(e) == n.kind)
@@ -136,10 +136,10 @@ func (n *node) follows(e cache.Entry) bool {
 func (n *node) learn(e cache.Entry, known bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.mu.draft != nil {
-		return // newer than what the bucket has
-	}
 	o := e.Object
+	if n.dirtyLocked() || n.kind != kindDir && n.mu.obj.ETag != "" && n.mu.obj.ETag != o.ETag {
+		return // what is here is newer, or the lineage has moved on
+	}
 	switch {
 	case o.Full:
 		n.mu.obj, n.mu.attrs, n.mu.known = o, bucket.DecodeAttributes(o.Metadata), true
@@ -154,7 +154,16 @@ func (n *node) learn(e cache.Entry, known bool) {
 func (n *node) isDirty() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.mu.draft != nil && n.mu.draft.Dirty()
+	return n.dirtyLocked()
+}
+
+func (n *node) dirtyLocked() bool { return n.mu.draft != nil && n.mu.draft.Dirty() }
+
+// draft is the local content, or nil.
+func (n *node) draft() *cache.Draft {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.mu.draft
 }
 
 // version is the version that the node shows.

@@ -17,7 +17,10 @@ type notifier struct {
 	done  chan struct{}
 }
 
-type name struct{ parent, name string }
+type name struct {
+	parent, name string
+	node         *node
+}
 
 const notifyQueue = 1024
 
@@ -27,7 +30,8 @@ func newNotifier(f *FS) *notifier {
 	return q
 }
 
-// entry asks the kernel to look n's name up again before its next use.
+// entry asks the kernel to look n's name up again before its next use, and to
+// drop the pages it has of n.
 func (q *notifier) entry(n *node) {
 	key := n.key()
 	shown, ok := nameOf(lastPart(key))
@@ -35,7 +39,7 @@ func (q *notifier) entry(n *node) {
 		return
 	}
 	select {
-	case q.queue <- name{cache.ParentKey(key), shown}:
+	case q.queue <- name{cache.ParentKey(key), shown, n}:
 	default:
 	}
 }
@@ -47,6 +51,7 @@ func (q *notifier) run() {
 			// ENOENT: the kernel has forgotten it already.
 			_ = p.EmbeddedInode().NotifyEntry(it.name)
 		}
+		_ = it.node.EmbeddedInode().NotifyContent(0, 0) // the pages of what was given up
 	}
 }
 
@@ -57,7 +62,10 @@ func (q *notifier) close() {
 }
 
 // sweeper drops forgotten nodes in the background.
-type sweeper struct{ stop, done chan struct{} }
+type sweeper struct {
+	stop, done chan struct{}
+	once       sync.Once
+}
 
 // sweepEvery is the time between sweeps; a node outlives one whole of them.
 const sweepEvery = 5 * time.Second
@@ -81,6 +89,6 @@ func newSweeper(t *tree) *sweeper {
 }
 
 func (s *sweeper) close() {
-	close(s.stop)
+	s.once.Do(func() { close(s.stop) })
 	<-s.done
 }

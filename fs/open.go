@@ -53,9 +53,9 @@ func (n *node) Open(ctx context.Context, flags uint32) (fusefs.FileHandle, uint3
 
 // revalidate makes sure that the inode shows the newest version. For a reader
 // it does so with the GET of the first bytes, which it returns.
-func (n *node) revalidate(ctx context.Context, write bool) (*cache.Opened, error) {
+func (n *node) revalidate(ctx context.Context, write bool) (*firstGet, error) {
 	n.mu.Lock()
-	local := n.mu.draft != nil
+	local := n.dirtyLocked()
 	have := n.mu.obj
 	asked := have.Full && time.Since(n.mu.asked) < justAsked
 	n.mu.Unlock()
@@ -80,7 +80,13 @@ func (n *node) revalidate(ctx context.Context, write bool) (*cache.Opened, error
 	if err := n.accept(e); err != nil {
 		return nil, errors.Join(err, body.Close())
 	}
-	return &cache.Opened{Body: body, Off: 0, Len: min(firstRead, o.Size)}, nil
+	return &firstGet{etag: o.ETag, opened: cache.Opened{Body: body, Off: 0, Len: min(firstRead, o.Size)}}, nil
+}
+
+// firstGet is the answer to an open's GET.
+type firstGet struct {
+	etag   string
+	opened cache.Opened
 }
 
 // vanished records a 404 of an open.
@@ -100,8 +106,8 @@ func (n *node) accept(e cache.Entry) error {
 	return nil
 }
 
-// newHandle registers a handle; opened may be nil.
-func (n *node) newHandle(write bool, opened *cache.Opened) *fileHandle {
+// newHandle registers a handle; first may be nil.
+func (n *node) newHandle(write bool, first *firstGet) *fileHandle {
 	h := &fileHandle{n: n, write: write}
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -109,13 +115,14 @@ func (n *node) newHandle(write bool, opened *cache.Opened) *fileHandle {
 	if write {
 		n.mu.writers++
 	}
-	if n.mu.draft == nil && n.mu.obj.Size > 0 {
-		h.reader = cache.NewReader(&pinned{n}, n.mu.obj.Size, n.fs.budget, opened)
+	if first == nil {
 		return h
 	}
-	if opened != nil {
-		closeQuietly(opened.Body)
+	if n.mu.draft == nil && n.mu.obj.ETag == first.etag && n.mu.obj.Size > 0 {
+		h.reader = cache.NewReader(&pinned{n}, n.mu.obj.Size, n.fs.budget, &first.opened)
+		return h
 	}
+	closeQuietly(first.opened.Body) // a commit of ours came in between
 	return h
 }
 

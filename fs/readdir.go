@@ -2,6 +2,8 @@ package fs
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -32,11 +34,13 @@ type dirHandle struct {
 
 	mu struct {
 		sync.Mutex
+		dir   string // the directory's key, as the items have it
 		items []item // shown, or about to be
 		base  int    // position of items[0]
 		pos   int    // of the next entry
 		list  *lister
 		done  bool
+		skip  map[string]bool // names shown before a rename made the listing begin anew
 	}
 }
 
@@ -59,7 +63,31 @@ func (h *dirHandle) resetLocked() {
 		h.mu.list.cancel()
 	}
 	h.mu.items = []item{{name: ".", dots: true}, {name: "..", dots: true}}
-	h.mu.base, h.mu.pos, h.mu.list, h.mu.done = 0, 0, nil, false
+	h.mu.base, h.mu.pos, h.mu.list, h.mu.done, h.mu.skip = 0, 0, nil, false, nil
+	h.mu.dir = h.n.key()
+}
+
+// followLocked follows a rename of the directory: what was shown stands at new
+// keys, and the rest is listed there.
+func (h *dirHandle) followLocked() {
+	dir := h.n.key()
+	if dir == h.mu.dir {
+		return
+	}
+	h.mu.skip = make(map[string]bool, len(h.mu.items))
+	for i := range h.mu.items {
+		it := &h.mu.items[i]
+		h.mu.skip[it.name] = true
+		if rest, ok := strings.CutPrefix(it.entry.Key, h.mu.dir); ok && !it.dots {
+			// Its version is that of the copy, which is not known here.
+			it.entry = cache.Entry{Key: dir + rest, Object: bucket.Object{Key: dir + rest}}
+		}
+	}
+	if h.mu.list != nil {
+		h.mu.list.cancel()
+		h.mu.list = nil
+	}
+	h.mu.dir = dir
 }
 
 // Readdirent returns the next entry, or nil at the end. The offset of an entry
@@ -67,6 +95,7 @@ func (h *dirHandle) resetLocked() {
 func (h *dirHandle) Readdirent(ctx context.Context) (*fuse.DirEntry, syscall.Errno) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.followLocked()
 	for h.mu.pos >= h.mu.base+len(h.mu.items) {
 		if h.mu.done {
 			return nil, 0
@@ -88,12 +117,13 @@ func (h *dirHandle) moreLocked(ctx context.Context) error {
 	ctx, cancel := patient(ctx)
 	defer cancel()
 	if h.mu.list == nil {
-		h.mu.list = h.n.fs.newLister(h.n.key())
+		h.mu.list = h.n.fs.newLister(h.mu.dir)
 	}
 	items, done, err := h.mu.list.next(ctx)
 	if err != nil {
 		return err
 	}
+	items = slices.DeleteFunc(items, func(it item) bool { return h.mu.skip[it.name] })
 	h.mu.items = append(h.mu.items, items...)
 	h.mu.done = done
 	if old := min(h.mu.pos-h.mu.base, len(h.mu.items)-maxShown); old > maxShown {
@@ -132,6 +162,7 @@ func (f *FS) plain(dir string) bool {
 func (h *dirHandle) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
 	f := h.n.fs
 	h.mu.Lock()
+	h.followLocked()
 	var it item
 	if i := h.mu.pos - 1 - h.mu.base; i >= 0 && i < len(h.mu.items) {
 		it = h.mu.items[i]
@@ -146,15 +177,20 @@ func (h *dirHandle) Lookup(ctx context.Context, name string, out *fuse.EntryOut)
 		if !plain && maybeSpecial(it.entry) {
 			return nil, syscall.ENOENT
 		}
-		// The listing may be older than what was learnt since.
-		e, _, s := f.meta.Get(it.entry.Key)
-		switch s {
-		case cache.Absent:
-			return nil, syscall.ENOENT
-		case cache.Unknown:
-			e = it.entry
+		// The listing may be older than what was learnt since, and what is not
+		// known any more has to be asked.
+		e, left, s := f.meta.Get(it.entry.Key)
+		if s == cache.Unknown && f.tree.at(it.entry.Key) == nil && it.entry.Object.ETag != "" {
+			e, s = it.entry, cache.Found
 		}
-		n = f.tree.adopt(ctx, f, e, plain)
+		if s != cache.Found {
+			return nil, syscall.ENOENT
+		}
+		if n = f.tree.adopt(ctx, h.n, e, plain); n == nil {
+			return nil, syscall.ENOENT
+		}
+		n.fillEntry(out, left)
+		return n.EmbeddedInode(), 0
 	}
 	n.fillEntry(out, f.meta.TTL())
 	return n.EmbeddedInode(), 0
@@ -285,7 +321,7 @@ func (l *lister) pending() []item {
 	var items []item
 	for _, n := range l.f.tree.pendingIn(l.dir) {
 		key := n.key()
-		if _, _, s := l.f.meta.Get(key); s == cache.Found && n.version().ETag != "" {
+		if n.version().ETag != "" {
 			continue // an edit of what the listing shows
 		}
 		if name, ok := nameOf(lastPart(key)); ok {

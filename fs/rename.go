@@ -24,14 +24,11 @@ func (n *node) Rename(ctx context.Context, name string, newParent fusefs.InodeEm
 	if !ok || flags&^renameNoReplace != 0 {
 		return syscall.EINVAL // RENAME_EXCHANGE: S3 has no way to swap two objects
 	}
-	from, errno := n.existing(name)
+	from, dest, release, errno := n.ownBoth(ctx, name, to, newName)
 	if errno != 0 {
 		return errno
 	}
-	dest, errno := newKey(to.key(), newName)
-	if errno != 0 {
-		return errno
-	}
+	defer release()
 	if from == dest {
 		return 0
 	}
@@ -39,11 +36,6 @@ func (n *node) Rename(ctx context.Context, name string, newParent fusefs.InodeEm
 	if err != nil {
 		return n.fs.fail("rename", from, err)
 	}
-	release, err := n.fs.guard.own(ctx, from, from+"/", dest, dest+"/")
-	if err != nil {
-		return toErrno(err)
-	}
-	defer release()
 	if src.kind == kindDir {
 		err = n.fs.renameDir(ctx, src, from+"/", dest+"/", flags)
 	} else {
@@ -58,6 +50,29 @@ func (n *node) Rename(ctx context.Context, name string, newParent fusefs.InodeEm
 	return 0
 }
 
+// ownBoth takes the keys of a rename, wherever other renames put their
+// directories while we wait.
+func (n *node) ownBoth(ctx context.Context, name string, to *node, newName string) (from, dest string, release func(), errno syscall.Errno) {
+	for {
+		if from, errno = n.existing(name); errno != 0 {
+			return "", "", nil, errno
+		}
+		if dest, errno = newKey(to.key(), newName); errno != 0 {
+			return "", "", nil, errno
+		}
+		release, err := n.fs.guard.own(ctx, from, from+"/", dest, dest+"/")
+		if err != nil {
+			return "", "", nil, toErrno(err)
+		}
+		from2, _ := n.existing(name)
+		dest2, _ := newKey(to.key(), newName)
+		if from2 == from && dest2 == dest {
+			return from, dest, release, 0
+		}
+		release()
+	}
+}
+
 // childNode is the node behind a name that the kernel knows.
 func (n *node) childNode(ctx context.Context, name string) (*node, error) {
 	if inode := n.GetChild(name); inode != nil {
@@ -65,7 +80,7 @@ func (n *node) childNode(ctx context.Context, name string) (*node, error) {
 			return c, nil
 		}
 	}
-	c, _, err := n.fs.lookup(ctx, n.key(), name)
+	c, _, err := n.fs.lookup(ctx, n, name)
 	return c, err
 }
 
@@ -122,7 +137,7 @@ func (n *node) copyTo(version bucket.Object, dest string, cond bucket.Condition)
 // that may be replaced, which is the last one seen here.
 func (f *FS) target(ctx context.Context, dest string, flags uint32) (*node, bucket.Condition, error) {
 	n := f.tree.at(dest)
-	if n != nil && n.isLocal() {
+	if n != nil && n.isDirty() {
 		if flags&renameNoReplace != 0 {
 			return nil, bucket.Condition{}, syscall.EEXIST
 		}

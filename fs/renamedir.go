@@ -57,7 +57,7 @@ func (f *FS) renameDir(ctx context.Context, src *node, from, dest string, flags 
 	if target != nil {
 		f.tree.remove(target)
 	}
-	f.adoptMoved(src, from, dest, copies)
+	f.adoptMoved(src, from, dest, objects, copies)
 	return nil
 }
 
@@ -65,7 +65,7 @@ func (f *FS) renameDir(ctx context.Context, src *node, from, dest string, flags 
 // empty directory, whose node it returns.
 func (f *FS) clearTarget(ctx context.Context, dest string, flags uint32) (*node, error) {
 	key := strings.TrimSuffix(dest, "/")
-	if n := f.tree.at(key); n != nil && n.isLocal() {
+	if n := f.tree.at(key); n != nil && n.isDirty() {
 		return nil, syscall.ENOTDIR
 	}
 	e, _, err := f.resolve(ctx, key, false)
@@ -198,14 +198,33 @@ func (f *FS) removeSources(ctx context.Context, objects []bucket.Object, from st
 	return nil
 }
 
-// adoptMoved gives the moved nodes their new keys and versions.
-func (f *FS) adoptMoved(src *node, from, dest string, copies map[string]bucket.Object) {
+// adoptMoved gives the moved nodes their new keys and versions. A node that
+// shows another version than the one that was copied does not get the copy's:
+// its lineage ends here.
+func (f *FS) adoptMoved(src *node, from, dest string, objects []bucket.Object, copies map[string]bucket.Object) {
+	sources := make(map[string]string, len(objects))
+	for _, o := range objects {
+		sources[o.Key] = o.ETag
+	}
+	var outdated []*node
 	for _, c := range f.tree.under(from) {
-		if o, ok := copies[c.key()]; ok {
+		old := c.version()
+		o, copied := copies[c.key()]
+		switch {
+		case copied && old.ETag == sources[c.key()]:
+			if !o.Full && old.Full { // what a copy keeps, though its answer does not say
+				old.Key, old.ETag, old.LastModified, old.VersionID = o.Key, o.ETag, o.LastModified, o.VersionID
+				o = old
+			}
 			c.setVersion(o)
+		case c.kind != kindDir:
+			outdated = append(outdated, c)
 		}
 	}
 	f.tree.move(src, dest)
+	for _, c := range outdated {
+		f.tree.outdate(c)
+	}
 	f.meta.Removed(from)
 	marker := copies[from]
 	if marker.Key == "" {

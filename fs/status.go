@@ -42,18 +42,27 @@ func (f *FS) Kept() []DraftInfo {
 	return out
 }
 
-// baseOf reads the version that a kept draft began from.
+// baseOf reads one version at one key. Unlike the node it takes no guard and
+// follows no rename: it is for those who have the guard, and for kept drafts.
 type baseOf struct {
 	b         bucket.API
 	key, etag string
 }
 
 func (o baseOf) ReadBase(ctx context.Context, p []byte, off int64) error {
-	return o.b.Fill(ctx, o.key, o.etag, off, p)
+	return gone(o.b.Fill(ctx, o.key, o.etag, off, p))
 }
 
 func (o baseOf) DownloadBase(ctx context.Context, off, n int64, w io.WriterAt) error {
-	return o.b.Download(ctx, o.key, o.etag, off, n, w)
+	return gone(o.b.Download(ctx, o.key, o.etag, off, n, w))
+}
+
+// gone: that there is no object any more is a change of the version.
+func gone(err error) error {
+	if errors.Is(err, bucket.ErrNotExist) {
+		return fmt.Errorf("%w: %w", bucket.ErrChanged, err)
+	}
+	return err
 }
 
 // openKept opens a kept draft's content, completing it from its base if bytes

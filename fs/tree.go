@@ -66,11 +66,16 @@ func (t *tree) insert(ctx context.Context, n *node, key string) {
 	t.insertLocked(ctx, n, key)
 }
 
-// adopt returns the node for an entry: the one that stands there when it is of
-// the same lineage, else a new one.
-func (t *tree) adopt(ctx context.Context, f *FS, e cache.Entry, known bool) *node {
+// adopt returns the node for an entry of the directory parent: the one that
+// stands there when it is of the same lineage, else a new one. It returns nil
+// where parent has been renamed or removed since the entry was found.
+func (t *tree) adopt(ctx context.Context, parent *node, e cache.Entry, known bool) *node {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	f := parent.fs
+	if parent.loc.gone || parent.loc.key != cache.ParentKey(e.Key) {
+		return nil
+	}
 	if cur := t.byKey[e.Key]; cur != nil && !cur.loc.gone && cur.follows(e) {
 		cur.learn(e, known)
 		t.keepLocked(cur)
@@ -94,7 +99,7 @@ func (t *tree) local(key string) *node {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n := t.byKey[key]
-	if n == nil || n.loc.gone || !n.isLocal() {
+	if n == nil || n.loc.gone || !n.isDirty() {
 		return nil
 	}
 	t.keepLocked(n)
@@ -125,7 +130,11 @@ func (t *tree) sweep() {
 	defer t.mu.Unlock()
 	for n, sweeps := range t.forgotten {
 		switch {
-		case !n.EmbeddedInode().Forgotten(): //nolint:staticcheck // OnForget cannot tell a lookup that came since
+		case n.isLocal():
+			// Its content waits to be stored or kept.
+		case t.byKey[n.loc.key] == n && !n.EmbeddedInode().Forgotten(): //nolint:staticcheck // OnForget cannot tell a lookup that came since
+			// A former version is not asked: it cannot be looked up again, and
+			// go-fuse leaves it its parent.
 			delete(t.forgotten, n)
 		case sweeps == 0:
 			t.forgotten[n]++
@@ -152,11 +161,26 @@ func (t *tree) remove(n *node) {
 	t.dropLocked(n)
 }
 
-// retire ends n's lineage at its key: the next lookup makes a new node.
-func (t *tree) retire(n *node) {
+// retire ends n's lineage at its key, unless it has a writer: the next lookup
+// makes a new node, and the local content is the caller's now.
+func (t *tree) retire(n *node) *cache.Draft {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	n.loc.retired = true
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	d := n.mu.draft
+	if d == nil || n.mu.writers > 0 {
+		return nil
+	}
+	n.mu.draft, n.loc.retired = nil, true
+	t.dropLocked(n)
+	return d
+}
+
+// outdate ends n's lineage at its key, as somebody else has replaced it there.
+func (t *tree) outdate(n *node) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.dropLocked(n)
 }
 

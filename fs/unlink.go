@@ -28,16 +28,30 @@ func (n *node) existing(name string) (string, syscall.Errno) {
 	return n.key() + part, 0
 }
 
+// ownChild takes the key of a name that is there, and all below it, wherever a
+// rename of the directory puts it while we wait for commits under way.
+func (n *node) ownChild(ctx context.Context, name string) (key string, release func(), errno syscall.Errno) {
+	for {
+		if key, errno = n.existing(name); errno != 0 {
+			return "", nil, errno
+		}
+		release, err := n.fs.guard.own(ctx, key, key+"/")
+		if err != nil {
+			return "", nil, toErrno(err)
+		}
+		if now, _ := n.existing(name); now == key {
+			return key, release, 0
+		}
+		release()
+	}
+}
+
 // Unlink removes an object. A file that was never stored costs no request.
 func (n *node) Unlink(ctx context.Context, name string) syscall.Errno {
 	ctx = context.WithoutCancel(ctx)
-	key, errno := n.existing(name)
+	key, release, errno := n.ownChild(ctx, name)
 	if errno != 0 {
 		return errno
-	}
-	release, err := n.fs.guard.own(ctx, key) // commits under way end first
-	if err != nil {
-		return toErrno(err)
 	}
 	defer release()
 	child := n.fs.tree.at(key)
@@ -71,17 +85,26 @@ func (f *FS) unlink(ctx context.Context, key string, child *node) error {
 // removal must not turn into a long download.
 const maxPreserved = 64 << 20
 
-// preserve fetches the content of an open file before its object goes.
+// preserve fetches the content of an open file before its object goes. The
+// caller has the guard of its key.
 func (n *node) preserve(ctx context.Context) error {
 	if n == nil || n.kind != kindFile {
 		return nil
 	}
 	n.mu.Lock()
-	open, size := n.mu.handles > 0, n.mu.obj.Size
-	n.mu.Unlock()
-	if !open || size > maxPreserved {
+	base := n.mu.obj
+	if n.mu.handles == 0 || base.Size > maxPreserved {
+		n.mu.Unlock()
 		return nil
 	}
+	n.mu.handles++ // the draft must not be dropped meanwhile
+	n.mu.Unlock()
+	defer func() {
+		n.mu.Lock()
+		n.mu.handles--
+		n.mu.Unlock()
+		n.dropIdle()
+	}()
 	d, err := n.ensureDraft()
 	if err != nil {
 		return err
@@ -89,11 +112,11 @@ func (n *node) preserve(ctx context.Context) error {
 	if err := d.Seal(ctx); err != nil {
 		return err
 	}
-	err = d.Fill(ctx, n)
-	if errors.Is(err, bucket.ErrChanged) || errors.Is(err, bucket.ErrNotExist) {
-		err = nil // the version is gone already; its readers are told so
+	defer d.Unseal(false)
+	err = d.Fill(ctx, baseOf{n.fs.b, base.Key, base.ETag})
+	if errors.Is(err, bucket.ErrChanged) {
+		return nil // the version is gone already; its readers are told so
 	}
-	d.Unseal(false)
 	return err
 }
 
@@ -140,13 +163,9 @@ func (f *FS) ensureDir(ctx context.Context, dir string) error {
 // Rmdir removes an empty directory.
 func (n *node) Rmdir(ctx context.Context, name string) syscall.Errno {
 	ctx = context.WithoutCancel(ctx)
-	key, errno := n.existing(name)
+	key, release, errno := n.ownChild(ctx, name)
 	if errno != 0 {
 		return errno
-	}
-	release, err := n.fs.guard.own(ctx, key, key+"/")
-	if err != nil {
-		return toErrno(err)
 	}
 	defer release()
 	if err := n.fs.rmdir(ctx, key+"/"); err != nil {
@@ -179,7 +198,7 @@ func (f *FS) rmdir(ctx context.Context, key string) error {
 // and reports whether its marker does.
 func (f *FS) emptyDir(ctx context.Context, key string) (marker bool, err error) {
 	for _, c := range f.tree.under(key) {
-		if c.kind == kindFile && c.isLocal() {
+		if c.kind == kindFile && c.isDirty() {
 			return false, syscall.ENOTEMPTY // not stored yet
 		}
 	}

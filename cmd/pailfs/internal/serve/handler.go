@@ -117,7 +117,11 @@ func (h *handler) action(req control.Request) (func(context.Context, fs.DraftInf
 
 // save writes a draft under its own name, or with its id where that is taken.
 func (h *handler) save(ctx context.Context, d fs.DraftInfo, dir string) (string, error) {
-	file := filepath.Join(dir, filepath.Base(d.Path))
+	name := filepath.Base(d.Path)
+	if name == "." || name == ".." || name == string(filepath.Separator) {
+		name = "unnamed" // a key may end so; it must not lead out of dir
+	}
+	file := filepath.Join(dir, name)
 	if _, err := os.Lstat(file); err == nil {
 		file += "." + d.ID
 	}

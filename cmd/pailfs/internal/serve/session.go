@@ -26,6 +26,7 @@ type session struct {
 	sigs     <-chan os.Signal
 	patience time.Duration // for uploads at the end
 	gone     chan struct{} // closed when it is unmounted
+	cut      bool          // a second signal ended the uploads
 }
 
 // watch starts to wait for the end of the mount.
@@ -56,8 +57,8 @@ func (s *session) end() error {
 	err := s.drain(ctx)
 	if !s.isGone() {
 		uerr := s.detach()
-		if err == nil && uerr == nil {
-			err = s.drain(ctx)
+		if !s.cut && uerr == nil {
+			err = s.drain(ctx) // what was still being written has been closed, or is named
 		}
 		err = errors.Join(err, uerr)
 	}
@@ -93,6 +94,7 @@ func (s *session) drain(ctx context.Context) error {
 		}
 		return nil
 	case sig := <-s.sigs:
+		s.cut = true
 		err := unfinished(sig, s.srv.Status().Pending)
 		cancel()
 		select { // let requests under way stop

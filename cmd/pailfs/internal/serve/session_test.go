@@ -80,7 +80,7 @@ func TestEnd(t *testing.T) {
 		{name: "signal", sigs: 1, calls: "drain, unmount false, drain, close"},
 		{name: "outside", outside: true, calls: "drain, close"},
 		{name: "busy", srv: &fakeServer{busy: true}, sigs: 1, calls: "drain, unmount false, unmount true, drain, close"},
-		{name: "not stored", srv: &fakeServer{dirty: errors.New("a.txt, b.txt")}, sigs: 1, calls: "drain, unmount false, close", err: "a.txt, b.txt"},
+		{name: "not stored", srv: &fakeServer{dirty: errors.New("a.txt, b.txt")}, sigs: 1, calls: "drain, unmount false, drain, close", err: "a.txt, b.txt"},
 		{name: "outside, not stored", srv: &fakeServer{dirty: errors.New("a.txt")}, outside: true, calls: "drain, close", err: "a.txt"},
 		{
 			name: "second signal", srv: &fakeServer{stuck: true, pending: []fs.DraftInfo{{Path: "x/big.bin"}}},
