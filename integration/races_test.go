@@ -13,9 +13,8 @@ import (
 func TestRemoveOpenFileThatChanged(t *testing.T) {
 	e := newEnv(t, envOptions{})
 	m := e.mount(t, mountOptions{})
+	e.s3.putMany(t, []string{"replaced", "replaced2", "removed", "removed2"}, func(int) string { return "old content" })
 	for name, change := range map[string]string{"replaced": `s3 put $F $W/new`, "removed": `s3 rm $F`} {
-		e.s3.put(t, name, "old content")
-		e.s3.put(t, name+"2", "old content")
 		m.sh(t, `F=`+name+`; echo new, and longer > $W/new; echo x > $MNT/x
 			exec 3<$MNT/$F; head -c 1 <&3 >/dev/null; `+change+`; timeout 20 rm $MNT/$F || [ $? -ne 124 ]; ls $MNT
 			F=${F}2; exec 4<>$MNT/$F; printf y >&4; `+change+`
