@@ -55,18 +55,22 @@ func (c *Child) Detach() error {
 	return os.Chdir("/")
 }
 
-// Ready tells the waiting command that the mount answers. An error means that
-// the command is gone: its caller believes that nothing was mounted.
+// Ready lets go of the command's stderr, and tells the command, which waits,
+// that the mount answers. An error means that the command is gone: its caller
+// believes that nothing was mounted.
 func (c *Child) Ready(msg Message) error {
-	if err := c.send(msg); err != nil {
-		return fmt.Errorf("the mount command is gone: %w", err)
-	}
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
 	defer null.Close()
-	return unix.Dup3(int(null.Fd()), 2, 0)
+	if err := unix.Dup3(int(null.Fd()), 2, 0); err != nil {
+		return err
+	}
+	if err := c.send(msg); err != nil {
+		return fmt.Errorf("the mount command is gone: %w", err)
+	}
+	return nil
 }
 
 // Fail tells the waiting command why there is no mount; after Ready it does
