@@ -46,10 +46,11 @@ func nameOf(part string) (name string, ok bool) {
 	return name, len(name) <= maxName && !strings.ContainsRune(name, 0)
 }
 
-// besideName is the name of an object that stands beside a directory of its name.
+// besideName is the name of an object that stands beside a directory of its
+// name. The empty part has no object: "a/" is the marker of a.
 func besideName(part string) (name string, ok bool) {
 	name = escapeFile + part
-	return name, len(name) <= maxName
+	return name, part != "" && len(name) <= maxName
 }
 
 // partOf is the inverse of nameOf and besideName. fileOnly says that the name
