@@ -17,11 +17,11 @@ var errnoTable = []struct {
 	err   error
 	errno syscall.Errno
 }{
+	{bucket.ErrChanged, syscall.ESTALE}, // before the next: a version can change by vanishing
 	{bucket.ErrNotExist, syscall.ENOENT},
 	{bucket.ErrNoBucket, syscall.EIO}, // ENOENT would speak of the file
 	{bucket.ErrPermission, syscall.EACCES},
 	{bucket.ErrNoCreds, syscall.EACCES},
-	{bucket.ErrChanged, syscall.ESTALE},
 	{bucket.ErrArchived, syscall.EPERM},
 	{bucket.ErrTooLarge, syscall.EFBIG},
 	{bucket.ErrInvalid, syscall.EIO}, // EINVAL would accuse the program: "cannot move into itself"

@@ -27,6 +27,7 @@ func TestErrno(t *testing.T) {
 		{bucket.ErrNoBucket, syscall.EIO},
 		{bucket.ErrPermission, syscall.EACCES},
 		{errors.Join(errors.New("x"), bucket.ErrChanged), syscall.ESTALE},
+		{fmt.Errorf("fill: %w", gone(bucket.ErrNotExist)), syscall.ESTALE},
 		{bucket.ErrTooLarge, syscall.EFBIG},
 		{bucket.ErrQuota, syscall.EDQUOT},
 		{bucket.ErrThrottled, syscall.EIO}, // never ENOENT
