@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -29,7 +30,7 @@ func (b *Backend) open(ctx context.Context, bucket, key, rng string, part *int32
 	}
 	if err := cond.check(o); err != nil {
 		// A 304 carries the validators of the version the client has.
-		if err == error(s3err.GetAPIError(s3err.ErrNotModified)) {
+		if errors.Is(err, s3err.GetAPIError(s3err.ErrNotModified)) {
 			answerHeader(ctx, "ETag", o.etag)
 			answerHeader(ctx, "Last-Modified", o.modified.Format(http.TimeFormat))
 		}
