@@ -159,7 +159,8 @@ func (n *node) storeAttrs(ctx context.Context, key string, change func(*bucket.A
 // described returns the version shown with its headers and metadata, which a
 // change of attributes has to carry over.
 func (n *node) described(ctx context.Context, key string) (bucket.Object, error) {
-	if o := n.version(); o.Full {
+	o := n.version()
+	if o.Full {
 		return o, nil
 	}
 	mark := n.fs.meta.Mark()
@@ -170,7 +171,7 @@ func (n *node) described(ctx context.Context, key string) (bucket.Object, error)
 	if err != nil {
 		return bucket.Object{}, err
 	}
-	if n.kind != kindDir && !n.follows(e) {
+	if n.kind != kindDir && e.Object.ETag != o.ETag { // not follows: with dirty content it is true of any
 		return bucket.Object{}, bucket.ErrChanged
 	}
 	return e.Object, nil
