@@ -2,6 +2,14 @@
 # make test    everything, with the race detector, on real mounts
 # make lint    gofmt, go vet, golangci-lint with the layer rules
 # make install PREFIX=/usr/local
+#
+# make budget  S3 requests of each operation; UPDATE=1 writes them into docs/SEMANTICS.md
+# make model   random operations against a model, MODEL_TIME=5m for each of its two tests
+# make crash   kill -9 at random S3 requests, CRASH_RUNS=200
+# make mutants deliberately broken builds, each of which a test must catch
+# make apps    real programs on a mount, in TAP form
+# make bench   speed, beside the SDK, a null filesystem and peers; BENCH='--workloads W1,W4 --compare old.json'
+# make soak    all of these, for hours
 
 GO       ?= go
 PREFIX   ?= /usr/local
@@ -9,11 +17,18 @@ DESTDIR  ?=
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 GOLANGCI ?= $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
+# The real programs of integration/apps.
+APPS := $(shell cat integration/apps/programs)
+
 # The S3 server is a module of its own: its dependencies are not pailfs's.
 S3SERVER := integration/s3server
 LDFLAGS  := -s -w$(if $(VERSION), -X main.version=$(VERSION))
 
-.PHONY: all build test lint demo bench install clean deps
+MODEL_TIME ?= 5m
+CRASH_RUNS ?= 200
+BENCH      ?=
+
+.PHONY: all build test lint demo install clean deps budget model crash mutants apps bench microbench soak
 
 all: build
 
@@ -21,7 +36,7 @@ build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/pailfs ./cmd/pailfs
 	cd $(S3SERVER) && CGO_ENABLED=0 $(GO) build -trimpath -o ../../bin/s3server .
 
-test: TOOLS += python3:python3 perl:perl wget:wget
+test: TOOLS += python3:python3 perl:perl wget:wget $(APPS)
 test: deps build
 	$(GO) test -race -count=1 -timeout 50m ./...
 	cd $(S3SERVER) && $(GO) test -race -count=1 -timeout 10m ./...
@@ -37,8 +52,39 @@ lint:
 demo: deps build
 	bin/pailfs demo
 
+# What the tests of the lab run by themselves: always with the binaries of this
+# tree, always anew.
+TEST := $(GO) test -count=1 -v -timeout 0
+
+budget: deps
+	$(TEST) -run '^TestRequestTable' ./integration $(if $(UPDATE),-update)
+
+model: deps
+	PAILFS_MODEL_TIME=$(MODEL_TIME) $(TEST) -race -run '^TestModel' ./integration
+
+crash: deps
+	PAILFS_CRASH_RUNS=$(CRASH_RUNS) $(TEST) -run '^(TestCrash|TestLostResponses)' ./integration
+
+mutants: deps
+	PAILFS_MUTANTS=all $(TEST) ./integration/mutants
+
+apps: TOOLS += $(APPS)
+apps: deps build
+	integration/apps/run
+
+bench: TOOLS += git:git s3fs:s3fs rclone:rclone
 bench: deps build
+	$(GO) build -o bin/bench ./integration/bench
+	bin/bench run $(BENCH)
+
+# Benchmarks of single packages.
+microbench: deps build
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 50m ./...
+
+soak:
+	$(MAKE) model MODEL_TIME=2h
+	$(MAKE) crash CRASH_RUNS=2000
+	$(MAKE) mutants apps bench
 
 install: build
 	install -D -m 755 bin/pailfs $(DESTDIR)$(PREFIX)/bin/pailfs

@@ -36,7 +36,7 @@ func (b *Bucket) Copy(ctx context.Context, in CopyInput) (Object, error) {
 	}
 	o, err := b.commit(ctx, in.To, func() (Object, stored, error) {
 		return b.copyOnce(ctx, in)
-	}, in.recogniser(id))
+	}, b.recogniser(ctx, in, id))
 	if err != nil {
 		return Object{}, changedIf(in.If, in.To, err)
 	}
@@ -44,9 +44,10 @@ func (b *Bucket) Copy(ctx context.Context, in CopyInput) (Object, error) {
 }
 
 // recogniser tells whether an object is the result of this copy. Without an id
-// of its own a copy is known by its source's ETag, which a copy of a multipart or
-// KMS object does not keep: then it is not recognised.
-func (in CopyInput) recogniser(id string) func(Object) bool {
+// of its own a copy is known by its source's ETag or, as a copy of a multipart or
+// KMS object does not keep that, by the commit id that came along from the source.
+// Where that has none either, the copy is not recognised.
+func (b *Bucket) recogniser(ctx context.Context, in CopyInput, id string) func(Object) bool {
 	switch {
 	case id != "":
 		return func(o Object) bool { return o.Metadata[CommitKey] == id && o.Size == in.From.Size }
@@ -54,8 +55,16 @@ func (in CopyInput) recogniser(id string) func(Object) bool {
 		return nil
 	}
 	return func(o Object) bool {
-		return o.ETag == in.From.ETag && o.Size == in.From.Size && o.ETag != in.If.ETag &&
-			(!in.From.Full || sameMetadata(o.Metadata, in.From.Metadata))
+		from := in.From
+		if o.ETag != from.ETag {
+			if !from.Full {
+				from, _ = b.Head(ctx, in.From.Key) // where it fails there is no id
+			}
+			if id := from.Metadata[CommitKey]; id == "" || from.ETag != in.From.ETag {
+				return false
+			}
+		}
+		return o.Size == from.Size && o.ETag != in.If.ETag && (!from.Full || sameMetadata(o.Metadata, from.Metadata))
 	}
 }
 

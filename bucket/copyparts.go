@@ -45,7 +45,7 @@ func (b *Bucket) copyByParts(ctx context.Context, in CopyInput) (Object, error) 
 			return Object{}, s, err
 		}
 		return in.object(s), s, nil
-	}, in.recogniser(id))
+	}, b.recogniser(ctx, in, id))
 	if err != nil {
 		return Object{}, changedIf(in.If, in.To, err)
 	}

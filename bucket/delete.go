@@ -37,13 +37,20 @@ func (b *Bucket) Delete(ctx context.Context, key, ifMatch string) error {
 		return nil
 	}
 	err = fail(ctx, "DeleteObject", key, err)
-	if !errors.Is(err, ErrNotExist) {
-		return err
-	}
-	if ifMatch == "" || callFrom(short).attempts() > 1 {
+	again := callFrom(short).attempts() > 1
+	switch {
+	case errors.Is(err, ErrNotExist) && (ifMatch == "" || again):
 		return nil // gone, perhaps by our own first attempt
+	case errors.Is(err, ErrChanged) && again && b.absent(ctx, key):
+		return nil // the same from a store that finds the condition of a missing key not met
 	}
 	return changedIf(Condition{ETag: ifMatch}, key, err)
+}
+
+// absent is true where a HEAD says that nothing is at key.
+func (b *Bucket) absent(ctx context.Context, key string) bool {
+	_, err := b.Head(ctx, key)
+	return errors.Is(err, ErrNotExist)
 }
 
 // DeleteAll removes many keys, 1,000 a request. The result holds an error for

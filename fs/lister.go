@@ -18,15 +18,24 @@ type lister struct {
 	mark   cache.Mark // of the beginning
 	marker bool       // the directory's own marker was listed
 	count  int        // entries so far
+
+	edited map[string]bool // keys of stored files that were being written when it began
+	shown  map[string]bool // keys of files being written that had their turn
 }
 
-func (f *FS) newLister(dir string) *lister { return &lister{f: f, dir: dir} }
+func (f *FS) newLister(dir string) *lister {
+	l := &lister{f: f, dir: dir, edited: map[string]bool{}, shown: map[string]bool{}}
+	for _, n := range f.tree.pendingIn(dir) {
+		l.edited[n.key()] = n.version().ETag != ""
+	}
+	return l
+}
 
 // next returns the items of the next page, and whether it was the last.
 func (l *lister) next(ctx context.Context) (items []item, done bool, err error) {
 	if l.walk == nil {
 		if entries, ok := l.f.meta.List(l.dir); ok {
-			return append(l.name(entries, "", true), l.pending()...), true, nil
+			return append(l.note(l.name(entries, "", true)), l.pending()...), true, nil
 		}
 		l.walk, l.mark = l.f.meta.Walk(l.dir), l.f.meta.Mark()
 	}
@@ -36,12 +45,12 @@ func (l *lister) next(ctx context.Context) (items []item, done bool, err error) 
 	}
 	entries, last := l.entries(page)
 	l.token = page.Next
-	items = l.name(l.walk.Add(entries), last, page.Next == "")
+	items = l.note(l.name(l.walk.Add(entries), last, page.Next == ""))
 	if page.Next != "" {
 		return items, false, nil
 	}
 	// Own files that were stored since, on a part of the listing that had passed.
-	items = append(items, l.name(l.finish(), "", true)...)
+	items = append(items, l.note(l.name(l.finish(), "", true))...)
 	return append(items, l.pending()...), true, nil
 }
 
@@ -96,13 +105,25 @@ func (l *lister) name(entries []cache.Entry, last string, final bool) []item {
 	return items
 }
 
-// pending are the files that are not stored yet.
+// note remembers the files being written that have had their turn.
+func (l *lister) note(items []item) []item {
+	for _, it := range items {
+		if n := l.f.tree.at(it.entry.Key); n != nil && n.isDirty() {
+			l.shown[it.entry.Key] = true
+		}
+	}
+	return items
+}
+
+// pending are the files that are being written and that the listing does not
+// show: not stored yet, or removed by somebody else meanwhile. A file that
+// somebody else has stored at the name of a new one is listed already.
 func (l *lister) pending() []item {
 	var items []item
 	for _, n := range l.f.tree.pendingIn(l.dir) {
 		key := n.key()
-		if n.version().ETag != "" {
-			continue // an edit of what the listing shows
+		if l.shown[key] || n.version().ETag != "" && !l.edited[key] || l.f.tree.at(key) != n {
+			continue
 		}
 		if name, ok := nameOf(lastPart(key)); ok {
 			items = append(items, item{name: name, entry: cache.Entry{Key: key}})

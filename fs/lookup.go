@@ -112,15 +112,16 @@ func (f *FS) resolve(ctx context.Context, key string, fileOnly bool) (cache.Entr
 
 // cached is resolve from what is known.
 func (f *FS) cached(key string, fileOnly bool) (e cache.Entry, left time.Duration, s cache.State) {
-	file, fileLeft, fileState := f.meta.Get(key)
-	if fileOnly || key == "" {
-		return file, fileLeft, fileState
+	if fileOnly {
+		return f.meta.Get(key)
 	}
 	d, dirLeft, dirState := f.meta.Get(key + "/")
+	if dirState == cache.Found || !endsParts(key) {
+		return d, dirLeft, dirState
+	}
+	file, fileLeft, fileState := f.meta.Get(key)
 	switch {
-	case dirState == cache.Found:
-		return d, dirLeft, cache.Found
-	case fileState == cache.Found && (dirState == cache.Absent || !endsParts(key)):
+	case fileState == cache.Found && dirState == cache.Absent:
 		return file, fileLeft, cache.Found
 	case fileState == cache.Absent && dirState == cache.Absent:
 		return cache.Entry{}, min(fileLeft, dirLeft), cache.Absent
@@ -161,7 +162,7 @@ func (f *FS) uncached(ctx context.Context, key string, fileOnly bool) (cache.Ent
 	mark := f.meta.Mark()
 	if !fileOnly {
 		e, err := f.headDir(ctx, key+"/", mark)
-		if err == nil || !errors.Is(err, bucket.ErrNotExist) {
+		if err == nil || !errors.Is(err, bucket.ErrNotExist) || !endsParts(key) {
 			return e, 0, err
 		}
 	}

@@ -24,7 +24,7 @@ func (f *FS) renameDir(ctx context.Context, src *node, from, dest string, flags 
 	if strings.HasPrefix(dest, from) {
 		return syscall.EINVAL
 	}
-	target, err := f.clearTarget(ctx, dest, flags)
+	target, marked, err := f.clearTarget(ctx, dest, flags)
 	if err != nil {
 		return err
 	}
@@ -45,8 +45,11 @@ func (f *FS) renameDir(ctx context.Context, src *node, from, dest string, flags 
 		f.undo(ctx, copies)
 		return err
 	}
-	if err := f.ensureMarker(ctx, src, dest, len(objects)); err != nil {
-		return err
+	if _, copied := copies[from]; len(objects) == 0 || marked && !copied {
+		// Nothing was copied, or the target's marker would lend its attributes.
+		if err := f.markAs(ctx, src, dest); err != nil {
+			return err
+		}
 	}
 	err = f.removeSources(ctx, objects, from)
 	f.meta.ForgetTree(from)
@@ -62,25 +65,25 @@ func (f *FS) renameDir(ctx context.Context, src *node, from, dest string, flags 
 }
 
 // clearTarget makes sure that the target may be replaced: not there, or an
-// empty directory, whose node it returns.
-func (f *FS) clearTarget(ctx context.Context, dest string, flags uint32) (*node, error) {
+// empty directory, whose node it returns, and whether it has a marker.
+func (f *FS) clearTarget(ctx context.Context, dest string, flags uint32) (n *node, marked bool, err error) {
 	key := strings.TrimSuffix(dest, "/")
 	if n := f.tree.at(key); n != nil && n.isDirty() {
-		return nil, syscall.ENOTDIR
+		return nil, false, syscall.ENOTDIR
 	}
 	e, _, err := f.resolve(ctx, key, false)
 	switch {
 	case errors.Is(err, bucket.ErrNotExist):
-		return nil, nil
+		return nil, false, nil
 	case err != nil:
-		return nil, err
+		return nil, false, err
 	case flags&renameNoReplace != 0:
-		return nil, syscall.EEXIST
+		return nil, false, syscall.EEXIST
 	case !e.IsDir():
-		return nil, syscall.ENOTDIR
+		return nil, false, syscall.ENOTDIR
 	}
-	_, err = f.emptyDir(ctx, dest)
-	return f.tree.at(dest), err
+	marked, err = f.emptyDir(ctx, dest)
+	return f.tree.at(dest), marked, err
 }
 
 func (f *FS) allBelow(ctx context.Context, prefix string) (out []bucket.Object, err error) {
@@ -92,16 +95,17 @@ func (f *FS) allBelow(ctx context.Context, prefix string) (out []bucket.Object, 
 }
 
 // copyAll copies each object; the result maps source keys to the copies made,
-// also when it fails.
+// also when it fails. A failure begins no more copies, but lets those under way
+// end: one that is cut off may be made all the same, and would be left behind.
 func (f *FS) copyAll(ctx context.Context, objects []bucket.Object, from, dest string) (map[string]bucket.Object, error) {
 	var mu sync.Mutex
 	copies := make(map[string]bucket.Object, len(objects))
-	g, ctx := errgroup.WithContext(ctx)
+	g, failed := errgroup.WithContext(ctx)
 	g.SetLimit(copyParallel)
 	for _, o := range objects {
 		g.Go(func() error {
-			if ctx.Err() != nil {
-				return ctx.Err()
+			if failed.Err() != nil {
+				return failed.Err()
 			}
 			to := dest + o.Key[len(from):]
 			if len(to) > maxKey {
@@ -158,11 +162,8 @@ func (f *FS) undo(ctx context.Context, copies map[string]bucket.Object) {
 	}
 }
 
-// ensureMarker makes the target of a directory that has nothing to be copied.
-func (f *FS) ensureMarker(ctx context.Context, src *node, dest string, objects int) error {
-	if objects > 0 {
-		return nil
-	}
+// markAs gives the target of a renamed directory a marker with its attributes.
+func (f *FS) markAs(ctx context.Context, src *node, dest string) error {
 	src.mu.Lock()
 	attrs := src.mu.attrs
 	src.mu.Unlock()
@@ -180,8 +181,7 @@ func (f *FS) removeSources(ctx context.Context, objects []bucket.Object, from st
 	var failed error
 	for key, err := range f.b.DeleteAll(ctx, items) {
 		if isConflict(err) {
-			f.log.Warn("changed by somebody else during a rename: it stays at the old name, too", "key", key)
-			continue
+			continue // changed by somebody else, or gone by an attempt without an answer: the listing tells
 		}
 		failed = errors.Join(failed, fmt.Errorf("copied, but the source %s stays: %w", key, err))
 	}
@@ -193,7 +193,7 @@ func (f *FS) removeSources(ctx context.Context, objects []bucket.Object, from st
 		return err
 	}
 	for _, o := range rest {
-		f.log.Warn("stays at the old name of a renamed directory", "key", o.Key)
+		f.log.Warn("changed or added by somebody else: stays at the old name of a renamed directory", "key", o.Key)
 	}
 	return nil
 }

@@ -25,6 +25,10 @@ func TestMain(m *testing.M) {
 	switch os.Getenv(asEnv) {
 	case "s3":
 		os.Exit(s3Command(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	case "writer":
+		os.Exit(writerCommand())
+	case workerAs:
+		os.Exit(workerMain(os.Stdin, os.Stdout))
 	case "posix":
 		os.Exit(m.Run())
 	}

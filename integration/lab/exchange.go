@@ -80,6 +80,7 @@ func (x *exchange) receive() outcome {
 			continue
 		}
 		x.rec.status(status)
+		x.lab.answered(x.op, x.key, status)
 		if x.respond(resp) != nil {
 			return outcome{}
 		}

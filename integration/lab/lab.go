@@ -17,6 +17,7 @@ type Lab struct {
 	shape    atomic.Pointer[Shape]
 	faults   atomic.Pointer[injector]
 	observer atomic.Pointer[func(op, key string)]
+	answers  atomic.Pointer[func(op, key string, status int)]
 	stats    *stats
 	total    pacer
 
@@ -70,7 +71,7 @@ func (l *Lab) URL() string { return "http://" + l.Addr() }
 
 // Close closes the listener and all connections, and returns when every
 // goroutine of the Lab has ended. It may be called more than once, but not
-// from the hook of Observe, which it waits for.
+// from a hook of Observe or ObserveAnswers, which it waits for.
 func (l *Lab) Close() {
 	l.cancel()
 	_ = l.ln.Close()
@@ -126,6 +127,24 @@ func (l *Lab) Observe(hook func(op, key string)) {
 func (l *Lab) observe(op, key string) {
 	if hook := l.observer.Load(); hook != nil {
 		(*hook)(op, key)
+	}
+}
+
+// ObserveAnswers has hook called when the server's answer to a request has
+// begun to arrive, its work done, before the client learns of it; the answer
+// waits until hook returns. What the lab answers itself is not observed. op and
+// key are those of Observe, and so are the rules.
+func (l *Lab) ObserveAnswers(hook func(op, key string, status int)) {
+	if hook == nil {
+		l.answers.Store(nil)
+		return
+	}
+	l.answers.Store(&hook)
+}
+
+func (l *Lab) answered(op, key string, status int) {
+	if hook := l.answers.Load(); hook != nil {
+		(*hook)(op, key, status)
 	}
 }
 

@@ -183,3 +183,46 @@ func TestObserve(t *testing.T) {
 		t.Errorf("seen %q, want %q", seen, want)
 	}
 }
+
+// TestObserveAnswers holds an answer back: the server has done the work, and
+// the client does not know of it.
+func TestObserveAnswers(t *testing.T) {
+	served := make(chan string, 4)
+	l := start(t, Shape{}, func(w http.ResponseWriter, r *http.Request) {
+		served <- r.URL.Path
+		echo(w, r)
+	})
+	seen, hold := make(chan string, 4), make(chan struct{})
+	l.ObserveAnswers(func(op, key string, status int) {
+		seen <- fmt.Sprint(op, " ", key, " ", status)
+		<-hold
+	})
+	done := make(chan reply, 1)
+	c := client(t, true)
+	go func() { done <- do(t, c, "PUT", l.URL()+"/b/k%20ey", 10) }()
+	if got := <-seen; got != "PutObject k ey 200" {
+		t.Errorf("observed %q", got)
+	}
+	if len(served) != 1 {
+		t.Error("the server has not done the work")
+	}
+	select {
+	case got := <-done:
+		t.Errorf("the client knows already: %+v", got)
+	case <-time.After(20 * time.Millisecond):
+	}
+	close(hold)
+	if got := <-done; got.status != 200 {
+		t.Errorf("after the hook: %+v", got)
+	}
+	if err := l.SetFaults(FaultSet{Rules: []Rule{{Kind: KindSlowDown, Probability: 1}}}); err != nil {
+		t.Fatal(err)
+	}
+	do(t, c, "GET", l.URL()+"/b/k", 0)
+	l.ClearFaults()
+	l.ObserveAnswers(nil)
+	do(t, c, "GET", l.URL()+"/b/k", 0)
+	if len(seen) != 0 {
+		t.Errorf("observed %q", <-seen)
+	}
+}

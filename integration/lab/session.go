@@ -26,9 +26,10 @@ type outcome struct {
 // request is one request of a session.
 type request struct {
 	*head
-	method string
-	rec    *record
-	fault  *Rule // nil: none
+	method  string
+	op, key string
+	rec     *record
+	fault   *Rule // nil: none
 }
 
 func (l *Lab) serve(conn *net.TCPConn) {
@@ -61,7 +62,9 @@ func (s *session) next() bool {
 	rec := s.lab.stats.begin(op, !s.used)
 	s.used = true
 	s.lab.observe(op, key)
-	out := s.handle(&request{head: h, method: method, rec: rec, fault: s.lab.faults.Load().pick(op, key)})
+	out := s.handle(&request{
+		head: h, method: method, op: op, key: key, rec: rec, fault: s.lab.faults.Load().pick(op, key),
+	})
 	rec.end(out.whole)
 	return out.reuse
 }

@@ -1,0 +1,63 @@
+package fs
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pailfs/pailfs/bucket"
+	"github.com/pailfs/pailfs/cache"
+)
+
+// fakeKeys is a bucket with these empty objects.
+type fakeKeys struct {
+	bucket.API
+	keys []string
+}
+
+func (b fakeKeys) Head(_ context.Context, key string) (bucket.Object, error) {
+	for _, k := range b.keys {
+		if k == key {
+			return bucket.Object{Key: k, ETag: "e", Full: true}, nil
+		}
+	}
+	return bucket.Object{}, bucket.ErrNotExist
+}
+
+func (b fakeKeys) List(_ context.Context, in bucket.ListInput) (p bucket.Page, err error) {
+	for _, k := range b.keys {
+		if strings.HasPrefix(k, in.Prefix) {
+			p.Objects = append(p.Objects, bucket.Object{Key: k, ETag: "e"})
+		}
+	}
+	return p, nil
+}
+
+// The empty part of a directory's key is a directory or nothing. What has the
+// key "d/" is the marker of d: it once came back as its own child, and a
+// lookup of d/.pailfs~empty never ended.
+func TestEmptyPartIsNotItsDirectory(t *testing.T) {
+	for _, ttl := range []time.Duration{0, time.Minute} {
+		for _, c := range []struct {
+			keys []string
+			ask  string // the directory's key and the empty part
+			want string // key that is found, or ""
+		}{
+			{keys: []string{"d/", "d/x"}, ask: "d/"},
+			{keys: []string{"d/", "d//x"}, ask: "d/", want: "d//"},
+			{keys: []string{"x"}, ask: ""},
+			{keys: []string{"x", "/x"}, ask: "", want: "/"},
+		} {
+			f := &FS{b: fakeKeys{keys: c.keys}, meta: cache.NewMetadata(ttl)}
+			for _, k := range c.keys { // all is known that a listing tells
+				f.meta.Put(cache.Entry{Key: k, Object: bucket.Object{Key: k, ETag: "e"}}, f.meta.Mark())
+			}
+			e, _, err := f.resolve(t.Context(), c.ask, false)
+			if e.Key != c.want || (c.want == "") != errors.Is(err, bucket.ErrNotExist) {
+				t.Errorf("ttl %v, keys %q: %q is %q, %v; want %q", ttl, c.keys, c.ask, e.Key, err, c.want)
+			}
+		}
+	}
+}
