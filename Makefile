@@ -75,7 +75,7 @@ apps: deps build
 bench: TOOLS += git:git s3fs:s3fs rclone:rclone
 bench: deps build
 	$(GO) build -o bin/bench ./integration/bench
-	bin/bench run $(BENCH)
+	bin/bench run --out bin/bench.json $(BENCH)
 
 # Benchmarks of single packages.
 microbench: deps build
