@@ -3,6 +3,7 @@ package cache
 import (
 	"maps"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 )
@@ -34,7 +35,7 @@ func (l *listing) find(key string) (Entry, bool) {
 	if rec, ok := l.over[key]; ok {
 		return rec.entry, !rec.absent
 	}
-	i, ok := slices.BinarySearchFunc(l.entries, key, func(e Entry, k string) int { return strings.Compare(e.Key, k) })
+	i, ok := indexOf(l.entries, key)
 	if !ok {
 		return Entry{}, false
 	}
@@ -69,19 +70,37 @@ func (l *listing) all() []Entry {
 			out = append(out, rec.entry)
 		}
 	}
-	slices.SortFunc(out, func(a, b Entry) int { return strings.Compare(a.Key, b.Key) })
-	return out
+	return byKey(out)
+}
+
+// newestOf is the latest modification.
+func newestOf(entries []Entry) (t time.Time) {
+	for _, e := range entries {
+		t = maxTime(t, e.Object.LastModified)
+	}
+	return t
 }
 
 // Walk is a listing under way. Own changes made meanwhile are laid over what
-// it brings, whenever its pages were cut.
+// it brings, whenever its pages were cut. What has come by answers Metadata.Get
+// like a complete listing: a program asks for the names that it has just read.
 type Walk struct {
-	m       *Metadata
-	dir     string
-	entries []Entry
-	own     map[string]record
-	void    bool // not to be believed
-	huge    bool // not to be kept: more than maxListed entries
+	m     *Metadata
+	dir   string
+	pages []walked
+	count int // entries of pages
+	own   map[string]record
+	void  bool // not to be believed
+	huge  bool // not to be kept: more than maxListed entries
+	mixed bool // the store does not list in the order of keys: only all of it tells
+}
+
+// walked is one page: all keys after the last of the page before it, up to last.
+type walked struct {
+	entries []Entry // sorted by key
+	after   string
+	last    string
+	at      time.Time
 }
 
 // Walk begins a listing of the directory dir; end it with Done or Cancel.
@@ -93,10 +112,10 @@ func (m *Metadata) Walk(dir string) *Walk {
 	return w
 }
 
-// Add takes the entries of the next page and returns them as they are to be
-// shown: own changes applied, details of the same versions kept. Entries that
-// are our own and new come with Done.
-func (w *Walk) Add(page []Entry) []Entry {
+// Add takes the entries of the next page, whose greatest key is last, and
+// returns them as they are to be shown: own changes applied, details of the same
+// versions kept. Entries that are our own and new come with Done.
+func (w *Walk) Add(page []Entry, last string) []Entry {
 	m := w.m
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -111,10 +130,76 @@ func (w *Walk) Add(page []Entry) []Entry {
 		rec, known := m.mu.entries.Peek(e.Key)
 		out = append(out, enrich(e, rec, known))
 	}
-	if w.entries = append(w.entries, out...); len(w.entries) > maxListed {
-		w.entries, w.huge = nil, true
-	}
+	w.keep(walked{entries: byKey(out), last: last, at: m.now()})
+	w.mixed = w.mixed || !inOrder(page, w.pages[len(w.pages)-1].after)
 	return out
+}
+
+// inOrder reports whether the keys of a page, which has objects first and then
+// prefixes, come in order, and all after after.
+func inOrder(page []Entry, after string) bool {
+	objects, prefixes := after, after
+	for _, e := range page {
+		last := &objects
+		if e.IsDir() {
+			last = &prefixes
+		}
+		if e.Key <= *last {
+			return false
+		}
+		*last = e.Key
+	}
+	return true
+}
+
+// keep adds a page. Of a listing that is too long to be kept the last two stay.
+func (w *Walk) keep(p walked) {
+	if n := len(w.pages); n > 0 {
+		p.after = w.pages[n-1].last
+		p.last = max(p.last, p.after)
+	}
+	w.pages = append(w.pages, p)
+	if w.count += len(p.entries); w.count > maxListed {
+		w.huge = true
+		w.pages = slices.Clone(w.pages[max(0, len(w.pages)-2):])
+	}
+}
+
+// find says what the pages say of key.
+func (w *Walk) find(key string) (Entry, time.Time, State) {
+	i := sort.Search(len(w.pages), func(i int) bool { return w.pages[i].last >= key })
+	if w.void || w.mixed || i == len(w.pages) || key <= w.pages[i].after {
+		return Entry{}, time.Time{}, Unknown
+	}
+	p := w.pages[i]
+	if rec, ok := w.own[key]; ok {
+		if rec.absent {
+			return Entry{}, p.at, Absent
+		}
+		return rec.entry, p.at, Found
+	}
+	if k, ok := indexOf(p.entries, key); ok {
+		return p.entries[k], p.at, Found
+	}
+	return Entry{}, p.at, Absent
+}
+
+// all returns the entries so far, sorted by key and each once.
+func (w *Walk) all() []Entry {
+	out := make([]Entry, 0, w.count)
+	for _, p := range w.pages {
+		out = append(out, p.entries...)
+	}
+	return slices.CompactFunc(byKey(out), func(a, b Entry) bool { return a.Key == b.Key })
+}
+
+// byKey returns a sorted copy.
+func byKey(entries []Entry) []Entry {
+	return slices.SortedFunc(slices.Values(entries), func(a, b Entry) int { return strings.Compare(a.Key, b.Key) })
+}
+
+func indexOf(sorted []Entry, key string) (int, bool) {
+	return slices.BinarySearchFunc(sorted, key, func(e Entry, k string) int { return strings.Compare(e.Key, k) })
 }
 
 // Done ends a complete listing and installs it. It returns our own new entries
@@ -128,9 +213,8 @@ func (w *Walk) Done() (extra []Entry) {
 	if w.huge {
 		return nil
 	}
-	slices.SortFunc(w.entries, func(a, b Entry) int { return strings.Compare(a.Key, b.Key) })
-	w.entries = slices.CompactFunc(w.entries, func(a, b Entry) bool { return a.Key == b.Key })
-	l := &listing{at: m.now(), entries: w.entries, live: len(w.entries), over: map[string]record{}}
+	entries := w.all()
+	l := &listing{at: m.now(), entries: entries, live: len(entries), over: map[string]record{}}
 	for _, k := range slices.Sorted(maps.Keys(w.own)) {
 		if _, listed := l.find(k); !listed && !w.own[k].absent {
 			extra = append(extra, w.own[k].entry)
@@ -139,9 +223,7 @@ func (w *Walk) Done() (extra []Entry) {
 	for k, rec := range w.own {
 		l.learn(k, rec)
 	}
-	for _, e := range l.entries {
-		l.newest = maxTime(l.newest, e.Object.LastModified)
-	}
+	l.newest = newestOf(l.entries)
 	if !w.void && l.size() <= maxListed {
 		m.installLocked(w.dir, l)
 	}
@@ -183,16 +265,25 @@ func (m *Metadata) List(dir string) ([]Entry, bool) {
 	return out, true
 }
 
-// LastList returns the last complete listing of dir, however old: good enough
-// to pick samples from.
-func (m *Metadata) LastList(dir string) ([]Entry, bool) {
+// LastList returns the last complete listing of dir, however old, or else what
+// has come of one under way: good enough to pick samples from.
+func (m *Metadata) LastList(dir string) (entries []Entry, complete bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	l, ok := m.mu.lists.Peek(dir)
-	if !ok {
-		return nil, false
+	if l, ok := m.mu.lists.Peek(dir); ok {
+		return l.all(), true
 	}
-	return l.all(), true
+	return m.walkedLocked(dir), false
+}
+
+// walkedLocked is what has come of a listing of dir under way.
+func (m *Metadata) walkedLocked(dir string) []Entry {
+	for w := range m.mu.walks {
+		if w.dir == dir && !w.void && w.count > 0 {
+			return w.all()
+		}
+	}
+	return nil
 }
 
 // Empty reports whether a complete listing that may still be believed shows dir
@@ -236,6 +327,8 @@ func (m *Metadata) SetAttrs(dir string, a Attrs) {
 	rec := dirAttrs{state: a}
 	if l, ok := m.mu.lists.Peek(dir); ok {
 		rec.newest = l.newest
+	} else {
+		rec.newest = newestOf(m.walkedLocked(dir))
 	}
 	m.mu.attrs.Add(dir, rec)
 }

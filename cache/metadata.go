@@ -96,13 +96,11 @@ func (m *Metadata) Get(key string) (e Entry, left time.Duration, s State) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	rec, known := m.mu.entries.Get(key)
-	if l := m.freshListLocked(ParentKey(key)); l != nil && (!known || l.at.After(rec.at)) {
-		left = m.leftLocked(l.at)
-		listed, ok := l.find(key)
-		if !ok {
-			return Entry{}, left, Absent
+	if seen, at, s := m.seenLocked(key); s != Unknown && (!known || at.After(rec.at)) {
+		if s == Found {
+			seen = enrich(seen, rec, known)
 		}
-		return enrich(listed, rec, known), left, Found
+		return seen, m.leftLocked(at), s
 	}
 	if !known {
 		return Entry{}, 0, Unknown
@@ -114,6 +112,28 @@ func (m *Metadata) Get(key string) (e Entry, left time.Duration, s State) {
 		return Entry{}, left, Absent
 	}
 	return rec.entry, left, Found
+}
+
+// seenLocked is what a listing of key's directory says of it, a complete one or
+// the part of one under way that has come by, if that may still be believed.
+func (m *Metadata) seenLocked(key string) (e Entry, at time.Time, s State) {
+	dir := ParentKey(key)
+	if l := m.freshListLocked(dir); l != nil {
+		if e, ok := l.find(key); ok {
+			return e, l.at, Found
+		}
+		return Entry{}, l.at, Absent
+	}
+	for w := range m.mu.walks {
+		if w.dir != dir {
+			continue
+		}
+		e, at, s := w.find(key)
+		if s != Unknown && m.leftLocked(at) > 0 {
+			return e, at, s
+		}
+	}
+	return Entry{}, time.Time{}, Unknown
 }
 
 // enrich keeps what a HEAD said of the version that a listing shows.
@@ -193,8 +213,14 @@ func (m *Metadata) change(key string, rec record) {
 func (m *Metadata) Forget(key string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	dir := ParentKey(key)
 	m.mu.entries.Remove(key)
-	m.mu.lists.Remove(ParentKey(key))
+	m.mu.lists.Remove(dir)
+	for w := range m.mu.walks {
+		if w.dir == dir {
+			w.void = true
+		}
+	}
 }
 
 // ForgetTree drops all that is known at and below a directory key. Listings

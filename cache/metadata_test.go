@@ -30,7 +30,7 @@ func testCache(t *testing.T) (*Metadata, *time.Time) {
 
 func list(m *Metadata, dir string, entries ...Entry) []Entry {
 	w := m.Walk(dir)
-	shown := w.Add(entries)
+	shown := w.Add(entries, entries[len(entries)-1].Key)
 	return append(shown, w.Done()...)
 }
 
@@ -68,7 +68,7 @@ func TestCompleteListingAnswersForAll(t *testing.T) {
 func TestUnfinishedListingIsNotBelieved(t *testing.T) {
 	m, _ := testCache(t)
 	w := m.Walk("d/")
-	w.Add([]Entry{entry("d/a", "1")})
+	w.Add([]Entry{entry("d/a", "1")}, "d/a")
 	w.Cancel()
 	want(t, m, "d/none", Unknown, "")
 	if _, ok := m.List("d/"); ok {
@@ -83,7 +83,7 @@ func TestListingNeverUndoesOwnChange(t *testing.T) {
 	m.Changed(full(entry("d/new", "n")))
 	m.Changed(full(entry("d/edited", "2")))
 	m.Removed("d/gone")
-	shown := w.Add([]Entry{entry("d/edited", "1"), entry("d/gone", "1"), entry("d/old", "1")})
+	shown := w.Add([]Entry{entry("d/edited", "1"), entry("d/gone", "1"), entry("d/old", "1")}, "d/old")
 	if len(shown) != 2 || shown[0].Object.ETag != "2" {
 		t.Errorf("shown: %v", shown)
 	}
@@ -157,7 +157,7 @@ func TestForgetTreeVoidsWalks(t *testing.T) {
 	w := m.Walk("d/e/")
 	m.Put(entry("d/e/a", "1"), m.Mark())
 	m.ForgetTree("d/")
-	w.Add([]Entry{entry("d/e/a", "1")})
+	w.Add([]Entry{entry("d/e/a", "1")}, "d/e/a")
 	w.Done()
 	want(t, m, "d/e/a", Unknown, "")
 }
@@ -203,4 +203,48 @@ func TestBounded(t *testing.T) {
 	if got, ok := m.List("d29/"); !ok || len(got) != each {
 		t.Error("the newest listing is not there")
 	}
+}
+
+// The pages of a listing under way answer for the names that they reach.
+func TestWalkAnswers(t *testing.T) {
+	m, now := testCache(t)
+	w := m.Walk("d/")
+	w.Add([]Entry{entry("d/b", "1"), entry("d/f", "1"), entry("d/d/", "")}, "d/f")
+	want(t, m, "d/b", Found, "1")
+	want(t, m, "d/d/", Found, "")
+	want(t, m, "d/b/", Absent, "")
+	want(t, m, "d/a", Absent, "")
+	want(t, m, "d/g", Unknown, "")
+	want(t, m, "e/b", Unknown, "")
+
+	m.Changed(entry("d/c", "own")) // where its page had no such key
+	m.Removed("d/f")
+	want(t, m, "d/c", Found, "own")
+	want(t, m, "d/f", Absent, "")
+	m.PutAbsent("d/b", m.Mark()) // what was learnt since counts
+	want(t, m, "d/b", Absent, "")
+
+	*now = now.Add(4 * time.Second)
+	w.Add([]Entry{entry("d/h", "1"), entry("d/k", "1")}, "d/k")
+	*now = now.Add(2 * time.Second) // each page has its own age
+	want(t, m, "d/a", Unknown, "")
+	want(t, m, "d/g", Absent, "")
+	want(t, m, "d/h", Found, "1")
+	m.Forget("d/h")
+	want(t, m, "d/h", Unknown, "")
+	w.Done()
+	want(t, m, "d/k", Unknown, "") // a listing that was wrong in one is not believed
+}
+
+// A page without the order of keys says nothing of the names between.
+func TestWalkWithoutOrder(t *testing.T) {
+	m, _ := testCache(t)
+	w := m.Walk("d/")
+	w.Add([]Entry{entry("d/k", "1"), entry("d/b", "1")}, "d/k")
+	want(t, m, "d/c", Unknown, "")
+	w.Add([]Entry{entry("d/c", "1")}, "d/c")
+	want(t, m, "d/c", Unknown, "")
+	w.Done()
+	want(t, m, "d/c", Found, "1")
+	want(t, m, "d/e", Absent, "")
 }

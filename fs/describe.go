@@ -70,8 +70,12 @@ func (f *FS) hasAttrs(ctx context.Context, dir string) (bool, error) {
 // sampleDir settles what a directory's entries have. Without a listing there is
 // none to be spared: a HEAD answers for itself.
 func (f *FS) sampleDir(ctx context.Context, dir string) error {
-	entries, ok := f.meta.LastList(dir)
-	if !ok {
+	entries, complete := f.meta.LastList(dir)
+	if entries == nil && !complete {
+		return nil
+	}
+	if dir == "" && complete && len(entries) <= smallRoot {
+		f.meta.SetAttrs(dir, cache.AttrsSome)
 		return nil
 	}
 	state, err := f.sample(ctx, dir, entries)
@@ -84,9 +88,6 @@ func (f *FS) sampleDir(ctx context.Context, dir string) error {
 // sample looks at up to three entries and the directory's own marker, which
 // says so where this program has written attributes.
 func (f *FS) sample(ctx context.Context, dir string, entries []cache.Entry) (cache.Attrs, error) {
-	if dir == "" && len(entries) <= smallRoot {
-		return cache.AttrsSome, nil
-	}
 	keys := sampleKeys(entries)
 	if e, _, s := f.meta.Get(dir); s != cache.Absent && dir != "" && !(s == cache.Found && isNoMarker(e)) {
 		keys = append(keys, dir)

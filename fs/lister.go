@@ -45,7 +45,7 @@ func (l *lister) next(ctx context.Context) (items []item, done bool, err error) 
 	}
 	entries, last := l.entries(page)
 	l.token = page.Next
-	items = l.note(l.name(l.walk.Add(entries), last, page.Next == ""))
+	items = l.note(l.name(l.walk.Add(entries, last), last, page.Next == ""))
 	if page.Next != "" {
 		return items, false, nil
 	}

@@ -66,6 +66,8 @@ func listCosts() []costRow {
 		{name: "`ls -l` of 1,000, after `ls`", script: `ls -l $MNT/k2`, budget: requests{"HeadObject": 3}, atMost: true},
 		{name: "`ls -l` of 1,000, again", script: `ls -l $MNT/k2`, budget: requests{}},
 		{name: "`ls -l` of 1,000, cold", script: `ls -l $MNT/k3`, budget: lookup(requests{"ListObjectsV2": 1, "HeadObject": 3}), atMost: true},
+		// Samples of the first page, and of all of it where that shows newer objects.
+		{name: "`ls -l` of 2,500, cold", script: `ls -l $MNT/k4`, budget: lookup(requests{"ListObjectsV2": 3, "HeadObject": 6}), atMost: true},
 		{name: "`find` over 500 nested prefixes with 2,000 files, cold", script: `test $(find $MNT/deep -type f | wc -l) = 2000`,
 			budget: lookup(requests{"ListObjectsV2": 511, "HeadObject": 1500}), atMost: true},
 		{name: "`find` over them, again", script: `test $(find $MNT/deep -type f | wc -l) = 2000`, budget: requests{}},
@@ -135,6 +137,7 @@ func TestRequestTable(t *testing.T) {
 	for _, dir := range []string{"k/", "k2/", "k3/"} {
 		e.s3.putMany(t, names(dir, 1000), content)
 	}
+	e.s3.putMany(t, names("k4/", 2500), content)
 	e.s3.putMany(t, append(names("ten/", 10), names("ten2/", 10)...), content)
 	e.s3.putMany(t, append(nested("deep/", 500, 4), "cold", "cold2"), content)
 	e.s3.put(t, "big/20m", strings.Repeat("x", 20*mib))
