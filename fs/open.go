@@ -37,11 +37,13 @@ func (n *node) Open(ctx context.Context, flags uint32) (fusefs.FileHandle, uint3
 	}
 	ctx, cancel := patient(ctx)
 	defer cancel()
-	opened, err := n.revalidate(ctx, write)
+	h, err := n.open(ctx, write)
+	if errors.Is(err, syscall.ESTALE) {
+		return nil, 0, syscall.ESTALE // nothing has failed yet: the kernel looks again
+	}
 	if err != nil {
 		return nil, 0, n.fs.fail("open", n.key(), err)
 	}
-	h := n.newHandle(write, opened)
 	if write && flags&syscall.O_TRUNC != 0 {
 		if err := h.truncate(ctx, 0); err != nil {
 			h.close()
@@ -49,6 +51,24 @@ func (n *node) Open(ctx context.Context, flags uint32) (fusefs.FileHandle, uint3
 		}
 	}
 	return h, fuse.FOPEN_KEEP_CACHE, 0
+}
+
+// open shares the key. So a removal either comes before it, and the kernel is
+// told to look again, or after it, and finds the handle that it must preserve.
+func (n *node) open(ctx context.Context, write bool) (*fileHandle, error) {
+	_, release, err := n.lockKey(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	if n.gone() && n.draft() == nil {
+		return nil, syscall.ESTALE
+	}
+	first, err := n.revalidate(ctx, write)
+	if err != nil {
+		return nil, err
+	}
+	return n.newHandle(write, first), nil
 }
 
 // revalidate makes sure that the inode shows the newest version. For a reader
@@ -89,10 +109,12 @@ type firstGet struct {
 	opened cache.Opened
 }
 
-// vanished records a 404 of an open.
+// vanished records a 404 of an open. The kernel is told to look again: it then
+// says so itself, or creates the file where it was asked to.
 func (n *node) vanished(key string, mark cache.Mark, err error) error {
 	if errors.Is(err, bucket.ErrNotExist) {
 		n.fs.meta.PutAbsent(key, mark)
+		return syscall.ESTALE
 	}
 	return err
 }

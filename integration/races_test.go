@@ -117,3 +117,30 @@ print(os.path.exists(MNT+'/a'))`)
 		t.Errorf("left at the old name: %q", got)
 	}
 }
+
+// An open with O_CREAT of a name that another client has removed creates it,
+// whatever is still believed of it.
+func TestCreateWhereOthersRemoved(t *testing.T) {
+	e := newEnv(t, envOptions{})
+	m := e.mount(t, mountOptions{args: []string{"--metadata-ttl", "1h"}})
+	m.sh(t, `echo 1 > $MNT/f; cat $MNT/f; s3 rm f; sleep 1.2; echo 2 > $MNT/f; ! cat $MNT/none`)
+	if got := e.s3.get(t, "f"); got != "2\n" {
+		t.Errorf("object: %q", got)
+	}
+	m.sh(t, `s3 rm f; sleep 1.2; ! cat $MNT/f; ! ls $MNT | grep f`)
+}
+
+// K02 B30: several processes make, read and remove one name. Creating never
+// fails, and what was opened can be read. (An open for reading alone may lose
+// against two removals in a row, SEMANTICS 11.2.)
+func TestOneNameForSeveral(t *testing.T) {
+	e := newEnv(t, envOptions{})
+	m := e.mount(t, mountOptions{})
+	m.sh(t, `for p in 1 2 3 4; do (
+		for i in $(seq 40); do
+			echo $p$i > $MNT/foo || { echo "create failed" >&2; exit 1; }
+			if exec 3<$MNT/foo; then cat <&3 >/dev/null || { echo "read failed" >&2; exit 1; }; exec 3<&-; fi 2>/dev/null || true
+			rm -f $MNT/foo
+		done ) & jobs="${jobs-} $!"; done
+		for j in $jobs; do wait $j; done`)
+}

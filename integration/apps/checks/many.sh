@@ -29,7 +29,7 @@ P
 }
 
 check same_name 'four processes make, read and remove one name' needs=python3 \
-  todo='sometimes: an open that races with a removal gives ENOENT, or ESTALE at the read' like='No such file|Stale file handle'
+  todo='sometimes: SEMANTICS 11.2, an open that loses the race with a removal twice gives ESTALE' like='Stale file handle'
 same_name() {
   py <<'P'
 import os, traceback
