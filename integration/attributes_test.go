@@ -82,7 +82,7 @@ func TestMountShowsItself(t *testing.T) {
 import os; s=os.statvfs('$MNT'); print(s.f_frsize*s.f_bavail>1<<40, s.f_frsize*s.f_blocks<1<<62, s.f_favail>1000000, s.f_namemax)"`,
 		"5000\n5000\nTrue True True 255")
 	line, ok := findMount(m.dir)
-	if !ok || line.source != "s3://"+e.bucket+"/p" {
+	if !ok || line.Source != "s3://"+e.bucket+"/p" {
 		t.Errorf("mountinfo: %+v", line)
 	}
 }

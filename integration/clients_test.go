@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/pailfs/pailfs/integration/internal/testkit"
 )
 
 // client is another S3 program, configured by its environment only.
@@ -53,7 +55,7 @@ func TestOutsideClientsAgree(t *testing.T) {
 }
 
 func agree(t *testing.T, m *mount, c client, sizes []int64) {
-	needTool(t, c.tool, c.debian)
+	testkit.NeedTool(t, c.tool, c.debian)
 	run := func(script, key, file string) {
 		t.Helper()
 		environ := append(m.scriptEnviron(), append(c.environ, "KEY="+key, "FILE="+file)...)
@@ -80,7 +82,7 @@ func agree(t *testing.T, m *mount, c client, sizes []int64) {
 
 // rclone keeps the mtime in x-amz-meta-mtime; both sides read the other's.
 func TestRcloneMtime(t *testing.T) {
-	needTool(t, "rclone", "rclone")
+	testkit.NeedTool(t, "rclone", "rclone")
 	e := newEnv(t, envOptions{})
 	m := e.mount(t, mountOptions{})
 	c := e.clients()[0]

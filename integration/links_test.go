@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/pailfs/pailfs/integration/internal/testkit"
 )
 
 // K09 B90: symbolic links are the same after a remount.
@@ -44,7 +46,7 @@ except OSError as e: print(errno.errorcode[e.errno])`)
 // K09 B91: git falls back to copying. An explicit --local, as in the report,
 // forbids git that on any two file systems; a plain path is local as well.
 func TestGitCloneLocal(t *testing.T) {
-	needTool(t, "git", "git")
+	testkit.NeedTool(t, "git", "git")
 	e := newEnv(t, envOptions{})
 	m := e.mount(t, mountOptions{})
 	got := m.shFor(t, 3*time.Minute, `

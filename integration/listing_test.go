@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/pailfs/pailfs/integration/internal/testkit"
 )
 
 // names makes n keys: prefix and a number of six digits from 1 on.
@@ -118,7 +120,7 @@ func TestImplicitDirectories(t *testing.T) {
 
 // K12 B119: an offset past the end is the end, also while entries come and go.
 func TestSeekInDirectory(t *testing.T) {
-	needTool(t, "perl", "perl")
+	testkit.NeedTool(t, "perl", "perl")
 	e := newEnv(t, envOptions{})
 	e.s3.putMany(t, names("s/", 2000), empty)
 	m := e.mount(t, mountOptions{})

@@ -1,13 +1,14 @@
 package integration
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
+
+	"github.com/pailfs/pailfs/integration/internal/mounts"
+	"github.com/pailfs/pailfs/integration/internal/testkit"
 )
 
 // The programs under test, set once by TestMain.
@@ -50,9 +51,8 @@ func mainRun(m *testing.M) int {
 		}
 	}
 	code := m.Run()
-	for _, left := range mountsBelow(root) {
+	for _, left := range mounts.Detach(root) {
 		fmt.Fprintf(os.Stderr, "leftover mount: %s\n", left)
-		_ = exec.Command("fusermount3", "-uz", left).Run()
 		code = max(code, 1)
 	}
 	return code
@@ -79,24 +79,8 @@ func missingTools() string {
 func needMount(t *testing.T) {
 	t.Helper()
 	if programs.missing != "" {
-		skipOrFail(t, programs.missing)
+		testkit.SkipOrFail(t, programs.missing)
 	}
-}
-
-// needTool does the same for a tool that only some tests use.
-func needTool(t *testing.T, tool, debian string) {
-	t.Helper()
-	if _, err := exec.LookPath(tool); err != nil {
-		skipOrFail(t, fmt.Sprintf("%s is not installed (Debian: apt install %s)", tool, debian))
-	}
-}
-
-func skipOrFail(t *testing.T, why string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatal(why)
-	}
-	t.Skip(why)
 }
 
 // buildAll builds what the environment does not name.
@@ -106,28 +90,19 @@ func buildAll(bin string) error {
 	if programs.plain == "" {
 		programs.plain = filepath.Join(bin, "pailfs")
 		programs.pailfs = programs.plain
-		if err := build("..", programs.plain, "./cmd/pailfs"); err != nil {
+		if err := testkit.Build("..", programs.plain, "./cmd/pailfs"); err != nil {
 			return err
 		}
 		if raceEnabled {
 			programs.pailfs = filepath.Join(bin, "race", "pailfs")
-			if err := build("..", programs.pailfs, "-race", "./cmd/pailfs"); err != nil {
+			if err := testkit.Build("..", programs.pailfs, "-race", "./cmd/pailfs"); err != nil {
 				return err
 			}
 		}
 	}
 	if programs.s3server == "" {
 		programs.s3server = filepath.Join(bin, "s3server")
-		return build("s3server", programs.s3server, ".")
-	}
-	return nil
-}
-
-func build(dir, out string, args ...string) error {
-	cmd := exec.Command("go", append([]string{"build", "-o", out}, args...)...)
-	cmd.Dir = dir
-	if text, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("go build %s: %w\n%s", strings.Join(args, " "), err, bytes.TrimSpace(text))
+		return testkit.Build("s3server", programs.s3server, ".")
 	}
 	return nil
 }

@@ -135,8 +135,8 @@ func (m *mount) waitMounted() error {
 func waitForMount(dir string, ended <-chan struct{}) error {
 	for end := time.Now().Add(mountTimeout); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if got, ok := findMount(dir); ok {
-			if got.fstype != fsType {
-				return fmt.Errorf("mounted as %q, want %q", got.fstype, fsType)
+			if got.FSType != fsType {
+				return fmt.Errorf("mounted as %q, want %q", got.FSType, fsType)
 			}
 			return nil
 		}

@@ -12,6 +12,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/pailfs/pailfs/integration/internal/mounts"
+	"github.com/pailfs/pailfs/integration/internal/testkit"
 )
 
 const (
@@ -29,16 +32,15 @@ func TestApps(t *testing.T) {
 	for _, tool := range []string{"/dev/fuse", "fusermount3"} {
 		if _, err := os.Stat(tool); err != nil {
 			if _, err = exec.LookPath(tool); err != nil {
-				skipOrFail(t, fmt.Sprintf("no %s: %v", tool, err))
+				testkit.SkipOrFail(t, fmt.Sprintf("no %s: %v", tool, err))
 			}
 		}
 	}
-	bin := t.TempDir()
 	environ := []string{
 		// Never with the race detector: that is for the other tests, and takes
 		// several times as long here.
-		"PAILFS_BIN=" + program(t, "PAILFS_BIN", bin, "../..", "./cmd/pailfs"),
-		"S3SERVER_BIN=" + program(t, "S3SERVER_BIN", bin, "../s3server", "."),
+		"PAILFS_BIN=" + testkit.Program(t, "PAILFS_BIN", "../..", "./cmd/pailfs"),
+		"S3SERVER_BIN=" + testkit.Program(t, "S3SERVER_BIN", "../s3server", "."),
 		"LIMIT=" + forOne,
 	}
 	if os.Getenv("PAILFS_APPS") != "all" {
@@ -164,42 +166,13 @@ func script(t *testing.T, environ []string, name string, args ...string) (text s
 // cleanUp removes tmp, but never through a mount.
 func cleanUp(t *testing.T, tmp string) {
 	t.Helper()
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		t.Fatal(err)
+	for _, left := range mounts.Detach(tmp) {
+		t.Errorf("leftover mount: %s", left)
 	}
-	for line := range strings.Lines(string(mounts)) {
-		if field := strings.Fields(line); len(field) > 4 && strings.HasPrefix(field[4], tmp+"/") {
-			t.Errorf("leftover mount: %s", field[4])
-			if err := exec.Command("fusermount3", "-uz", field[4]).Run(); err != nil {
-				t.Fatal(err)
-			}
-		}
+	if still := mounts.Below(tmp); len(still) > 0 {
+		t.Fatalf("still mounted: %v", still)
 	}
 	if err := os.RemoveAll(tmp); err != nil {
 		t.Error(err)
 	}
-}
-
-// program is what the environment names, or is built.
-func program(t *testing.T, variable, bin, dir, pkg string) string {
-	t.Helper()
-	if name := os.Getenv(variable); name != "" {
-		return name
-	}
-	out := filepath.Join(bin, variable)
-	cmd := exec.Command("go", "build", "-o", out, pkg)
-	cmd.Dir = dir
-	if text, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build %s: %v\n%s", pkg, err, text)
-	}
-	return out
-}
-
-func skipOrFail(t *testing.T, why string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatal(why)
-	}
-	t.Skip(why)
 }

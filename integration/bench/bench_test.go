@@ -252,12 +252,6 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-func TestUnescapeOctal(t *testing.T) {
-	if got := unescapeOctal(`/a\040b\134c\`); got != `/a b\c\` {
-		t.Errorf("%q", got)
-	}
-}
-
 func TestUsage(t *testing.T) {
 	if u := usageOf(os.Getpid()); u.peak <= 0 || u.cpu < 0 {
 		t.Errorf("%+v", u)

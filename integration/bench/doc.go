@@ -15,7 +15,7 @@
 //	workload*.go              what is measured
 //	worker.go, driver.go      a worker process, and its parent's side
 //	programs.go               what is measured with what: programs.json
-//	process.go, mounts.go     a mount process; the kernel's mount table
+//	process.go                a mount process
 //	nullfs.go                 the null filesystem
 //	server.go                 the S3 server
 //	plan.go, run.go           which measurements, in which order

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,6 +13,9 @@ import (
 
 	"github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"github.com/pailfs/pailfs/integration/internal/mounts"
+	"github.com/pailfs/pailfs/integration/internal/testkit"
 )
 
 // TestMain makes the test binary the benchmark, for the processes that a run
@@ -65,43 +67,16 @@ type binaries struct{ pailfs, s3server string }
 // nothing can be mounted, and fails there with CI=true.
 func needPrograms(t *testing.T) binaries {
 	t.Helper()
-	if why := missingTools(); why != "" {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(why)
-		}
-		t.Skip(why)
-	}
-	b := binaries{os.Getenv("PAILFS_BIN"), os.Getenv("S3SERVER_BIN")}
-	if b.pailfs == "" {
-		b.pailfs = build(t, "../..", "./cmd/pailfs")
-	}
-	if b.s3server == "" {
-		b.s3server = build(t, "../s3server", ".")
-	}
-	return b
-}
-
-func missingTools() string {
 	if _, err := os.Stat("/dev/fuse"); err != nil {
-		return err.Error()
+		testkit.SkipOrFail(t, err.Error())
 	}
-	for tool, debian := range map[string]string{"fusermount3": "fuse3", "git": "git", "find": "findutils"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			return fmt.Sprintf("%s is not installed (Debian: apt install %s)", tool, debian)
-		}
+	testkit.NeedTool(t, "fusermount3", "fuse3")
+	testkit.NeedTool(t, "git", "git")
+	testkit.NeedTool(t, "find", "findutils")
+	return binaries{
+		pailfs:   testkit.Program(t, "PAILFS_BIN", "../..", "./cmd/pailfs"),
+		s3server: testkit.Program(t, "S3SERVER_BIN", "../s3server", "."),
 	}
-	return ""
-}
-
-func build(t *testing.T, dir, what string) string {
-	t.Helper()
-	out := filepath.Join(t.TempDir(), "bin")
-	cmd := exec.Command("go", "build", "-o", out, what)
-	cmd.Dir = dir
-	if text, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build %s: %v\n%s", what, err, text)
-	}
-	return out
 }
 
 // workDir is a directory with a short name, for sockets, in which nothing may
@@ -114,8 +89,8 @@ func workDir(t *testing.T) string {
 	}
 	t.Cleanup(func() {
 		left, _ := filepath.Glob(filepath.Join(dir, "*"))
-		if mounts := mountsBelow(dir); len(left)+len(mounts) > 0 {
-			t.Errorf("left behind: %v, mounts %v", left, mounts)
+		if mounted := mounts.Below(dir); len(left)+len(mounted) > 0 {
+			t.Errorf("left behind: %v, mounts %v", left, mounted)
 		}
 		if processes := processesNaming(dir); len(processes) > 0 {
 			t.Errorf("processes left behind: %v", processes)

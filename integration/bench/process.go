@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/pailfs/pailfs/integration/internal/mounts"
 )
 
 // mountPatience is how long a program may take until it has mounted, at most.
@@ -59,7 +61,7 @@ func startMount(ctx context.Context, p program, at places, base string, patience
 
 func (m *mounted) waitMounted(ctx context.Context, patience time.Duration) error {
 	limit := time.After(patience)
-	for !isMounted(m.dir) {
+	for len(mounts.Below(m.dir)) == 0 {
 		select {
 		case <-m.ended:
 			return fmt.Errorf("the mount process ended: %s", m.tail())
@@ -87,7 +89,9 @@ func (m *mounted) pid() int { return m.cmd.Process.Pid }
 
 // stop unmounts as a user would and lets the process finish what it has to.
 func (m *mounted) stop(patience time.Duration) error {
-	if err := unmount(m.dir, "-u", patience); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), patience) // an unmount may hang as well
+	defer cancel()
+	if err := exec.CommandContext(ctx, "fusermount3", "-u", m.dir).Run(); err != nil {
 		m.kill()
 		return fmt.Errorf("unmount: %w", err)
 	}
@@ -101,9 +105,7 @@ func (m *mounted) stop(patience time.Duration) error {
 // kill ends the process and detaches the mount, whatever state they are in.
 func (m *mounted) kill() {
 	_ = syscall.Kill(-m.pid(), syscall.SIGKILL) // its own process group
-	if isMounted(m.dir) {
-		_ = unmount(m.dir, "-uz", 10*time.Second)
-	}
+	mounts.Detach(m.dir)
 	m.waitEnded(10 * time.Second)
 }
 

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/pailfs/pailfs/integration/internal/mounts"
 )
 
 // trial is one fresh mount (or direct client) and the workloads that run in it.
@@ -204,10 +206,8 @@ func (t *trial) clean() error {
 
 // removeTree removes a directory, but never what is mounted in it.
 func removeTree(dir string) error {
-	for _, point := range mountsBelow(dir) {
-		_ = unmount(point, "-uz", 10*time.Second)
-	}
-	if left := mountsBelow(dir); len(left) > 0 {
+	mounts.Detach(dir)
+	if left := mounts.Below(dir); len(left) > 0 {
 		return fmt.Errorf("still mounted: %v", left)
 	}
 	return os.RemoveAll(dir)

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/pailfs/pailfs/integration/internal/mounts"
 )
 
 const (
@@ -176,26 +178,12 @@ func (b *bench) run(t *testing.T, program, tests string) (out string, err error)
 	cmd.Env = append(os.Environ(), "TMPDIR="+b.dir, "PAILFS_BIN="+program, "S3SERVER_BIN="+b.s3)
 	cmd.WaitDelay = 10 * time.Second
 	text, err := cmd.CombinedOutput()
-	b.detach()
+	mounts.Detach(b.dir) // of a run that was cut off; their programs end with them
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) && !errors.Is(err, exec.ErrWaitDelay) {
 		t.Fatal(err)
 	}
 	return string(text), err
-}
-
-// detach ends the mounts of a run that was cut off; their programs end with
-// them.
-func (b *bench) detach() {
-	text, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return
-	}
-	for mount := range strings.Lines(string(text)) {
-		if f := strings.Fields(mount); len(f) > 4 && strings.HasPrefix(f[4], b.dir+"/") {
-			_ = exec.Command("fusermount3", "-uz", f[4]).Run()
-		}
-	}
 }
 
 func (b *bench) mustGo(t *testing.T, dir string, args ...string) {

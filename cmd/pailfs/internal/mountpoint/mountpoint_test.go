@@ -10,31 +10,6 @@ import (
 	"time"
 )
 
-func TestParseTable(t *testing.T) {
-	const table = `22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
-40 22 0:35 / /mnt/a\040b\134c rw,nosuid,nodev - fuse.pailfs s3://b/x\040y rw,user_id=0
-41 22 0:36 / /mnt/empty rw - tmpfs
-broken line
-`
-	got, err := parseTable(strings.NewReader(table))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := []Mount{
-		{"/", "ext4", "/dev/vda"},
-		{`/mnt/a b\c`, FSType, "s3://b/x y"},
-		{"/mnt/empty", "tmpfs", ""},
-	}
-	if len(got) != len(want) {
-		t.Fatalf("%+v", got)
-	}
-	for i := range want {
-		if got[i] != want[i] {
-			t.Errorf("%+v, want %+v", got[i], want[i])
-		}
-	}
-}
-
 func TestRootIsMounted(t *testing.T) {
 	if m, ok, err := At("/"); err != nil || !ok || m.Type == "" {
 		t.Errorf("%+v, %v, %v", m, ok, err)
