@@ -42,6 +42,8 @@ func newSuite(t *testing.T, change ...func(*bucket.Options)) suite {
 		Deadline:  20 * time.Second,
 	}
 	if opts.Endpoint == "" || opts.Bucket == "" {
+		// A server is not this package's to start: integration TestBucketConformance
+		// does, and wants none of these skipped on the memory backend.
 		t.Skip("PAILFS_TEST_ENDPOINT and PAILFS_TEST_BUCKET name no server to test against")
 	}
 	for _, f := range change {
@@ -78,6 +80,7 @@ func (s suite) clean(t *testing.T) {
 func (s suite) needs(t *testing.T, what string) {
 	t.Helper()
 	if slices.Contains(s.lax, what) {
+		// Of that server it is known, and documented, that it differs from S3 here.
 		t.Skip("PAILFS_TEST_LAX: the server does not honour " + what)
 	}
 }
