@@ -61,7 +61,7 @@ func TestServerStopsBeforeClose(t *testing.T) {
 			e.s3.put(t, "old", "old content\n")
 			m := e.mount(t, mountOptions{args: []string{"--timeout", "10s"}})
 			m.sh(t, `head -c `+size+` /dev/urandom > $W/src; cat $MNT/old`)
-			r := m.holding(t, storeTimeout, `( cat $W/src; hold ) | cp /dev/stdin $MNT/new`, e.server.stop)
+			r := m.holding(t, storeTimeout, `( cat $W/src; hold ) | cp /dev/stdin $MNT/new`, e.server.Kill)
 			if r.code == 0 {
 				t.Errorf("cp: %v, want a failure", r)
 			}
@@ -69,8 +69,8 @@ func TestServerStopsBeforeClose(t *testing.T) {
 				t.Errorf("status does not name the kept draft: %s", text)
 			}
 			e.server = startServer(t, e.dir, envOptions{backend: "posix"})
-			e.lab.SetUpstream(e.server.url)
-			e.s3 = newOutside(e.server.url, e.bucket, accessKey, secretKey)
+			e.lab.SetUpstream(e.server.URL)
+			e.s3 = newOutside(e.server.URL, e.bucket, accessKey, secretKey)
 			e.s3.wantKeys(t, "", "old")
 			m.wantSh(t, `cat $MNT/old; echo works > $MNT/after; cat $MNT/after`, "old content\nworks")
 			if got := e.s3.get(t, "after"); got != "works\n" {

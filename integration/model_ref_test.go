@@ -169,6 +169,15 @@ func (r *ref) existing(path string, follow bool) (place, *inode, string) {
 	return p, r.inodes[p.id], ""
 }
 
+// newName finds the place of a name that must not exist.
+func (r *ref) newName(path string) (place, string) {
+	p, errno := r.lookup(path, false)
+	if errno == "" && p.id != 0 {
+		errno = "EEXIST"
+	}
+	return p, errno
+}
+
 // keyAt is the key of a name, without a directory's slash.
 func (r *ref) keyAt(p place) string { return r.inodes[p.dir].key + p.name }
 

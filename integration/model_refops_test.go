@@ -109,12 +109,9 @@ func (r *ref) open(o op, now span) outcome {
 }
 
 func (r *ref) mkdir(o op) outcome {
-	p, errno := r.lookup(o.Path, false)
-	switch {
-	case errno != "":
+	p, errno := r.newName(o.Path)
+	if errno != "" {
 		return fails(errno)
-	case p.id != 0:
-		return fails("EEXIST")
 	}
 	r.put(p, &inode{kind: 'd', mode: uint32(o.Mode), mtime: anyTime, children: map[string]int{}})
 	r.dirs[r.keyAt(p)+"/"] = yes
@@ -171,12 +168,9 @@ func (r *ref) unlink(o op) outcome {
 }
 
 func (r *ref) symlink(o op, now span) outcome {
-	p, errno := r.lookup(o.Path, false)
-	switch {
-	case errno != "":
+	p, errno := r.newName(o.Path)
+	if errno != "" {
 		return fails(errno)
-	case p.id != 0:
-		return fails("EEXIST")
 	}
 	r.put(p, &inode{kind: 'l', mode: 0o777, mtime: now, target: o.To, stored: true, was: []byte(o.To)})
 	r.bucket[r.keyAt(p)] = []byte(o.To)

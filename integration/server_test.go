@@ -1,18 +1,13 @@
 package integration
 
 import (
-	"bufio"
 	"cmp"
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
-	"time"
 
+	"github.com/pailfs/pailfs/integration/internal/s3proc"
 	"github.com/pailfs/pailfs/integration/lab"
 )
 
@@ -32,7 +27,7 @@ type env struct {
 	bucket   string
 	s3       *outside
 	lab      *lab.Lab // nil unless asked for
-	server   *server
+	server   *s3proc.Server
 }
 
 type envOptions struct {
@@ -53,7 +48,7 @@ func newEnv(t *testing.T, o envOptions) *env {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(e.run) })
 	e.server = startServer(t, e.dir, o)
-	e.endpoint = e.server.url
+	e.endpoint = e.server.URL
 	e.mountURL = e.endpoint
 	e.s3 = newOutside(e.endpoint, e.bucket, accessKey, secretKey)
 	if o.lab {
@@ -62,77 +57,26 @@ func newEnv(t *testing.T, o envOptions) *env {
 	return e
 }
 
-type server struct {
-	url   string
-	cmd   *exec.Cmd
-	stdin io.Closer
-	ended chan struct{}
-	once  sync.Once
-}
-
-func startServer(t *testing.T, dir string, o envOptions) *server {
+func startServer(t *testing.T, dir string, o envOptions) *s3proc.Server {
 	t.Helper()
 	data := filepath.Join(dir, "s3")
 	if err := os.MkdirAll(data, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"--listen", "127.0.0.1:0", "--dir", data, "--backend", cmp.Or(o.backend, "memory"),
-		"--access-key", accessKey, "--secret-key", secretKey, "--bucket", testBucket, "--exit-on-stdin-close"}
 	logFile, err := os.Create(filepath.Join(dir, "s3server.log"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer logFile.Close()
-
-	s := &server{cmd: exec.Command(programs.s3server, append(args, o.args...)...), ended: make(chan struct{})}
-	s.cmd.Stderr = logFile
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if s.stdin, err = s.cmd.StdinPipe(); err != nil {
-		t.Fatal(err)
-	}
-	out, err := s.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.stop)
-	ready := make(chan string, 1)
-	go s.watch(out, ready)
-	select {
-	case s.url = <-ready:
-	case <-s.ended:
-	case <-time.After(30 * time.Second):
-	}
-	if s.url == "" {
-		t.Fatalf("s3server %v is not ready\n%s", args, tail(logFile.Name(), 30))
-	}
-	return s
-}
-
-// watch sends the URL once and reads on, so that the server never blocks.
-func (s *server) watch(out io.Reader, ready chan<- string) {
-	lines := bufio.NewScanner(out)
-	for lines.Scan() {
-		if url, ok := strings.CutPrefix(lines.Text(), "ready "); ok {
-			select {
-			case ready <- strings.TrimSpace(url):
-			default:
-			}
-		}
-	}
-	_ = s.cmd.Wait()
-	close(s.ended)
-}
-
-// stop ends the server at once, as a crash would.
-func (s *server) stop() {
-	s.once.Do(func() {
-		_ = s.cmd.Process.Kill()
-		<-s.ended
-		_ = s.stdin.Close()
+	s, err := s3proc.Start(t.Context(), s3proc.Config{
+		Binary: programs.s3server, Dir: data, Backend: cmp.Or(o.backend, "memory"), Bucket: testBucket,
+		AccessKey: accessKey, SecretKey: secretKey, Args: o.args, Log: logFile,
 	})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, tail(logFile.Name(), 30))
+	}
+	t.Cleanup(s.Kill)
+	return s
 }
 
 // tail is the end of a log for a failure message.

@@ -191,7 +191,7 @@ func (r *runner) trial(ctx context.Context, s setting, p program, group []worklo
 	if err := ctx.Err(); err != nil || len(group) == 0 {
 		return err
 	}
-	if !r.server.alive() {
+	if !r.server.Alive() {
 		return fmt.Errorf("the S3 server has ended: %s", r.server.errors)
 	}
 	r.trials++

@@ -198,7 +198,7 @@ func (t *trial) clean() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	var errs []error
-	if t.r.server.alive() {
+	if t.r.server.Alive() {
 		errs = append(errs, t.r.store.abortUploads(ctx), t.r.store.removeAll(ctx, t.task.Dir))
 	}
 	return errors.Join(append(errs, removeTree(t.mountBase()))...)
