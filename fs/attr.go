@@ -109,6 +109,10 @@ func (n *node) sizeLocked() uint64 {
 		return uint64(len(*n.mu.attrs.Symlink))
 	case n.mu.draft != nil:
 		return uint64(n.mu.draft.Size())
+	case n.mu.givenUp != nil:
+		// Not the bucket's size: a read that the kernel cut to that would pass
+		// for the end of the file, where it must reach us and fail.
+		return uint64(*n.mu.givenUp)
 	}
 	return uint64(n.mu.obj.Size)
 }

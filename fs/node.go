@@ -44,6 +44,7 @@ type node struct {
 		asked   time.Time         // when the last HEAD began that found obj to be the newest version
 		ctime   time.Time         // last change made here
 		draft   *cache.Draft      // local content, if any
+		givenUp *int64            // size in bytes of the local content that was given up
 		handles int
 		writers int
 		failed  error // of the last commit, until one succeeds

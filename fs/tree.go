@@ -172,6 +172,8 @@ func (t *tree) retire(n *node) *cache.Draft {
 	if d == nil || n.mu.writers > 0 {
 		return nil
 	}
+	size := d.Size()
+	n.mu.givenUp = &size
 	n.mu.draft, n.loc.retired = nil, true
 	t.dropLocked(n)
 	return d

@@ -49,6 +49,7 @@ type inode struct {
 	gone   bool   // removed or replaced here: only handles see it
 	lost   bool   // replaced by others, or given up: handles see old bytes or ESTALE
 	dirty  bool
+	torn   bool   // written here, and what was not written is replaced by others: reading may be ESTALE
 	stored bool   // the bucket has a version of it, which was
 	was    []byte // when this lineage last knew
 }

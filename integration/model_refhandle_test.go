@@ -71,7 +71,7 @@ func (r *ref) read(f *openFile, n *inode, o op) outcome {
 	}
 	want := n.data[min(o.Off, int64(len(n.data))):]
 	want = want[:min(o.Len, int64(len(want)))]
-	if n.lost {
+	if n.lost || n.torn {
 		return outcome{errnos: []string{"", "ESTALE"}, data: want, check: true}
 	}
 	return outcome{errnos: []string{""}, data: want, check: true}
@@ -186,6 +186,7 @@ func (r *ref) outsidePut(o op, now span) outcome {
 	if p.id != 0 {
 		n := r.inodes[p.id]
 		if n.dirty {
+			n.torn = true
 			return fails("") // its name shows the local content until it is given up
 		}
 		n.lost = true
@@ -231,9 +232,11 @@ func (r *ref) outsideRm(o op) outcome {
 		return outcome{skip: true}
 	}
 	delete(r.bucket, n.key)
-	if !n.dirty {
-		n.lost = true
-		delete(r.inodes[p.dir].children, p.name)
+	if n.dirty {
+		n.torn = true
+		return fails("")
 	}
+	n.lost = true
+	delete(r.inodes[p.dir].children, p.name)
 	return fails("")
 }
