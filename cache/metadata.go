@@ -209,7 +209,8 @@ func (m *Metadata) change(key string, rec record) {
 	}
 }
 
-// Forget drops what is known of key, because it turned out to be wrong.
+// Forget drops what is known of key, because it turned out to be wrong, or may
+// be: a change that failed may have happened, with its answer lost.
 func (m *Metadata) Forget(key string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -88,9 +88,7 @@ func (n *node) committed(key string, o bucket.Object, err error) {
 		n.mu.Lock()
 		n.mu.failed = err
 		n.mu.Unlock()
-		if isConflict(err) {
-			n.outdated(key)
-		}
+		n.outdated(key)
 		return
 	}
 	n.setVersion(o)

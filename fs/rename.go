@@ -98,10 +98,8 @@ func (f *FS) renameFile(ctx context.Context, src *node, from, dest string, flags
 	version := src.version()
 	copied, err := f.b.Copy(ctx, src.copyTo(version, dest, cond))
 	if err != nil {
-		if isConflict(err) {
-			src.outdated(from)
-			f.meta.Forget(dest)
-		}
+		src.outdated(from)
+		f.meta.Forget(dest)
 		return err
 	}
 	f.changed(cache.Entry{Key: dest, Object: copied})

@@ -146,9 +146,7 @@ func (n *node) storeAttrs(ctx context.Context, key string, change func(*bucket.A
 		})
 	}
 	if err != nil {
-		if isConflict(err) {
-			n.outdated(key)
-		}
+		n.outdated(key)
 		return err
 	}
 	n.setVersion(o)
