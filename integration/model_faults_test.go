@@ -144,11 +144,23 @@ func (c *modelCheck) nothingLost(o op, before *ref) error {
 		return err
 	}
 	var bad []error
-	for key, data := range before.bucket {
-		found := key == before.base+o.To // it may have been replaced
-		for k, there := range objects {
-			found = found || there.size == int64(len(data)) && c.s.compareObject(k, there, data) == nil
+	written := map[string][]byte{} // content that a rename stores first
+	for _, n := range before.inodes {
+		if n.dirty && !n.gone {
+			written[n.key] = n.data
 		}
+	}
+	has := func(data []byte) bool {
+		for key, there := range objects {
+			if there.size == int64(len(data)) && c.s.compareObject(key, there, data) == nil {
+				return true
+			}
+		}
+		return false
+	}
+	for key, data := range before.bucket {
+		local, dirty := written[key]
+		found := key == before.base+o.To || has(data) || dirty && has(local) // it may have been replaced
 		if !found {
 			bad = append(bad, fmt.Errorf("the content of %q is nowhere", key))
 		}
