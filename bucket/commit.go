@@ -27,6 +27,14 @@ type stored struct {
 	repeated      bool // more than one attempt was made
 }
 
+// outcome is what is known of a publishing request that has failed.
+func (c *call) outcome() stored {
+	if c == nil {
+		return stored{}
+	}
+	return stored{sent: c.sent.Load(), repeated: c.attempts() > 1}
+}
+
 // withCommit is meta with the commit id, and without anybody else's.
 func withCommit(meta map[string]string, id string) map[string]string {
 	out := lowerKeys(meta)
@@ -75,7 +83,8 @@ func (b *Bucket) recognise(ctx context.Context, key string, s stored, err error,
 	}
 	known := errors.Is(err, ErrChanged) || errors.Is(err, ErrNotExist)
 	unknown := errors.Is(err, ErrUnreachable) || errors.Is(err, ErrServer) || errors.Is(err, ErrThrottled)
-	if !known && !unknown {
+	// A refusal says nothing of the attempt before it, whose answer may be lost.
+	if !known && !unknown && !s.repeated {
 		return Object{}, false
 	}
 	ctx, cancel := context.WithTimeout(ctx, min(deadAfter, b.opts.Deadline))

@@ -92,7 +92,7 @@ func (b *Bucket) copyOnce(ctx context.Context, in CopyInput) (Object, stored, er
 	}
 	out, err := b.s3().CopyObject(slow, req, withExpires(expires))
 	call := callFrom(slow)
-	s := stored{sent: call.sent.Load(), repeated: call.attempts() > 1}
+	s := call.outcome()
 	switch {
 	case err != nil:
 		err = fail(ctx, op, in.To, err)

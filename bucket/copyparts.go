@@ -112,7 +112,7 @@ func (b *Bucket) copyPartsOnce(ctx context.Context, in CopyInput, tags string) (
 	})
 	if err != nil {
 		b.abort(ctx, in.To, client.uploadID)
-		return stored{sent: client.sent()}, err
+		return client.commit.outcome(), err
 	}
 	return stored{etag: unquote(out.ETag), version: deref(out.VersionId), at: client.at, sent: true}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -86,6 +87,36 @@ func TestLostAnswerOfCopy(t *testing.T) {
 			o, err := f.Copy(t.Context(), CopyInput{From: tc.from, To: "to", If: Condition{Absent: true}})
 			if !errors.Is(err, tc.want) || err == nil && o.ETag != "plain" {
 				t.Errorf("%+v, %v, want %v", o, err, tc.want)
+			}
+		})
+	}
+}
+
+// A refusal of the second attempt does not undo the first: what it has stored
+// is recognised, and where it has not, the refusal stands.
+func TestLostAnswerThenRefusal(t *testing.T) {
+	for _, stored := range []bool{true, false} {
+		t.Run(fmt.Sprintf("stored %v", stored), func(t *testing.T) {
+			id, puts := "", 0
+			f := newFake(t, func(w http.ResponseWriter, r *http.Request) {
+				switch {
+				case r.Method == http.MethodHead && stored:
+					w.Header().Set("ETag", `"e2"`)
+					w.Header().Set("X-Amz-Meta-"+CommitKey, id)
+					w.Header().Set("Content-Length", "3")
+				case r.Method == http.MethodHead:
+					w.WriteHeader(http.StatusNotFound)
+				default:
+					id = r.Header.Get("X-Amz-Meta-" + CommitKey)
+					if puts++; puts == 1 {
+						panic(http.ErrAbortHandler)
+					}
+					w.WriteHeader(http.StatusForbidden)
+				}
+			})
+			o, err := f.Put(t.Context(), PutInput{Key: "k", Body: strings.NewReader("abc"), Size: 3, If: Condition{Absent: true}})
+			if stored && (err != nil || o.ETag != "e2") || !stored && !errors.Is(err, ErrPermission) {
+				t.Errorf("%+v, %v", o.ETag, err)
 			}
 		})
 	}

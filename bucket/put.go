@@ -66,7 +66,7 @@ func (b *Bucket) putOnce(ctx context.Context, in PutInput, parts bool) (stored, 
 	call := b.transfer(ctx)
 	out, err := b.s3().PutObject(call, req, expires)
 	if err != nil {
-		return stored{sent: callFrom(call).sent.Load()}, fail(ctx, "PutObject", in.Key, err)
+		return callFrom(call).outcome(), fail(ctx, "PutObject", in.Key, err)
 	}
 	return stored{
 		etag:    unquote(out.ETag),

@@ -153,7 +153,7 @@ func (b *Bucket) upload(ctx context.Context, in *s3.PutObjectInput, size int64, 
 			// the store wins, and a look at the key then tells which.
 			b.abort(ctx, *in.Key, client.uploadID)
 		}
-		return stored{sent: client.sent()}, err
+		return client.commit.outcome(), err
 	}
 	return stored{
 		etag:    unquote(out.ETag),
@@ -173,8 +173,6 @@ type uploadClient struct {
 }
 
 var _ manager.UploadAPIClient = (*uploadClient)(nil)
-
-func (c *uploadClient) sent() bool { return c.commit != nil && c.commit.sent.Load() }
 
 func (c *uploadClient) PutObject(ctx context.Context, in *s3.PutObjectInput, opts ...func(*s3.Options)) (*s3.PutObjectOutput, error) {
 	call := c.b.transfer(ctx)
