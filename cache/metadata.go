@@ -209,8 +209,7 @@ func (m *Metadata) change(key string, rec record) {
 	}
 }
 
-// Forget drops what is known of key, because it turned out to be wrong, or may
-// be: a change that failed may have happened, with its answer lost.
+// Forget drops what is known of key, because it turned out to be wrong, or may be.
 func (m *Metadata) Forget(key string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -88,7 +88,9 @@ func (n *node) committed(key string, o bucket.Object, err error) {
 		n.mu.Lock()
 		n.mu.failed = err
 		n.mu.Unlock()
-		n.outdated(key)
+		if isConflict(err) {
+			n.outdated(key)
+		}
 		return
 	}
 	n.setVersion(o)

@@ -122,7 +122,6 @@ func (n *node) putChild(ctx context.Context, key, content string, attrs bucket.A
 		If: bucket.Condition{Absent: true}, Metadata: attrs.Encode(nil),
 	})
 	if err != nil {
-		n.fs.meta.Forget(key)
 		return nil, n.fs.fail("create", key, exists(err))
 	}
 	e := cache.Entry{Key: key, Object: o}
@@ -170,12 +169,10 @@ func (f *FS) putMarker(ctx context.Context, key string, cond bucket.Condition, a
 		Key: key, Body: bytes.NewReader(nil), If: cond, Metadata: attrs.Encode(former),
 		Headers: bucket.Headers{ContentType: "application/x-directory"},
 	})
-	if err != nil {
-		f.meta.Forget(key)
-		return o, err
+	if err == nil {
+		f.meta.Changed(cache.Entry{Key: key, Object: o})
 	}
-	f.meta.Changed(cache.Entry{Key: key, Object: o})
-	return o, nil
+	return o, err
 }
 
 // Symlink stores a symbolic link: an object with the target as its content, as

@@ -93,10 +93,11 @@ func Mount(dir string, o Options) (Server, error) {
 		return nil, fmt.Errorf("stage directory %s: %w", o.StageDir, err)
 	}
 	f := &FS{
-		opt: o, log: o.Logger, b: o.Bucket, stage: stage, dir: dir, since: time.Now(),
+		opt: o, log: o.Logger, stage: stage, dir: dir, since: time.Now(),
 		meta: cache.NewMetadata(o.MetadataTTL), budget: cache.NewBudget(o.MemoryLimit),
 		tree: newTree(), guard: newGuard(),
 	}
+	f.b = doubtful{o.Bucket, f.meta}
 	f.root = f.tree.addRoot(f, o.Prefix)
 	f.notify, f.sweeps = newNotifier(f), newSweeper(f.tree)
 	f.server, err = fusefs.Mount(dir, f.root, f.mountOptions())

@@ -98,8 +98,9 @@ func (f *FS) renameFile(ctx context.Context, src *node, from, dest string, flags
 	version := src.version()
 	copied, err := f.b.Copy(ctx, src.copyTo(version, dest, cond))
 	if err != nil {
-		src.outdated(from)
-		f.meta.Forget(dest)
+		if isConflict(err) {
+			src.outdated(from)
+		}
 		return err
 	}
 	f.changed(cache.Entry{Key: dest, Object: copied})
@@ -110,7 +111,6 @@ func (f *FS) renameFile(ctx context.Context, src *node, from, dest string, flags
 	// Only the version that was copied goes: what somebody has put there
 	// meanwhile stays, and so do both names.
 	if err := f.b.Delete(ctx, from, version.ETag); err != nil && !errors.Is(err, bucket.ErrNotExist) {
-		f.meta.Forget(from)
 		return fmt.Errorf("copied, but the source stays: %w", err)
 	}
 	f.meta.Removed(from)

@@ -20,7 +20,7 @@ const copyParallel = 32
 // renameDir moves all keys below a directory. Until the last copy is made a
 // failure removes the copies and leaves the source whole; after it, the source
 // is deleted in batches, only in the versions that were copied.
-func (f *FS) renameDir(ctx context.Context, src *node, from, dest string, flags uint32) error {
+func (f *FS) renameDir(ctx context.Context, src *node, from, dest string, flags uint32) (err error) {
 	if strings.HasPrefix(dest, from) {
 		return syscall.EINVAL
 	}
@@ -40,6 +40,12 @@ func (f *FS) renameDir(ctx context.Context, src *node, from, dest string, flags 
 	if err != nil {
 		return err
 	}
+	defer func() {
+		if err != nil { // a copy may stand there that could not be removed, and a directory with it
+			f.meta.ForgetTree(dest)
+			f.meta.Forget(dest)
+		}
+	}()
 	copies, err := f.copyAll(ctx, objects, from, dest)
 	if err != nil {
 		f.undo(ctx, copies)

@@ -146,7 +146,9 @@ func (n *node) storeAttrs(ctx context.Context, key string, change func(*bucket.A
 		})
 	}
 	if err != nil {
-		n.outdated(key)
+		if isConflict(err) {
+			n.outdated(key)
+		}
 		return err
 	}
 	n.setVersion(o)

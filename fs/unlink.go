@@ -69,7 +69,6 @@ func (f *FS) unlink(ctx context.Context, key string, child *node) error {
 			return err
 		}
 		if err := f.b.Delete(ctx, key, ""); err != nil {
-			f.meta.Forget(key)
 			return err
 		}
 	}
@@ -184,7 +183,6 @@ func (f *FS) rmdir(ctx context.Context, key string) error {
 	}
 	if marker {
 		if err := f.b.Delete(ctx, key, ""); err != nil {
-			f.meta.Forget(key)
 			return err
 		}
 	}

@@ -157,19 +157,22 @@ func TestKilledProgram(t *testing.T) {
 	m.wantSh(t, `ls $MNT; cat $MNT/done`, "done\ndone")
 }
 
-// A change that failed may have happened all the same, its answer lost and the
-// retry refused as is the HEAD that would tell: what was known of the name before does not count any more.
+// A change that failed may have happened all the same, its answer lost, and the
+// retry refused as well as the HEAD that would tell: what was known of the name
+// before does not count any more.
 func TestFailedChangeIsLookedAtAgain(t *testing.T) {
 	e := newEnv(t, envOptions{lab: true})
 	m := e.mount(t, mountOptions{args: []string{"--metadata-ttl=1h"}})
-	m.sh(t, `mkdir $MNT/d $MNT/gone; echo old > $MNT/f; ls -l $MNT $MNT/d`)
+	m.sh(t, `mkdir $MNT/d $MNT/gone; echo old > $MNT/f; echo x > $MNT/d/x; ls -l $MNT $MNT/d`)
 	for _, c := range []struct{ op, change, look, want string }{
 		{"PutObject", `mkdir $MNT/new`, `ls -d $MNT/new`, "$MNT/new"},
 		{"PutObject", `ln -s x $MNT/link`, `readlink $MNT/link`, "x"},
 		{"DeleteObject", `rmdir $MNT/gone`, `ls $MNT`, "d\nf\nlink\nnew"},
 		{"DeleteObject", `rm $MNT/f`, `ls $MNT`, "d\nlink\nnew"},
+		{"CopyObject", `mv $MNT/d/x $MNT/d/y`, `ls $MNT/d`, "x\ny"},
+		{"CopyObject", `mv $MNT/d $MNT/e`, `ls $MNT`, "d\ne\nlink\nnew"},
 	} {
-		m.sh(t, `stat $MNT/new $MNT/link >/dev/null 2>&1 || true; ls $MNT`)
+		m.sh(t, `stat $MNT/new $MNT/link >/dev/null 2>&1 || true; ls $MNT $MNT/d`)
 		e.setFaults(t,
 			lab.Rule{Kind: lab.KindReset, Probability: 1, Limit: 1, AfterBytes: -1, Ops: []string{c.op}},
 			lab.Rule{Kind: lab.KindStatus, Status: 403, Code: "AccessDenied", Probability: 1, Ops: []string{c.op, "HeadObject"}})
