@@ -186,8 +186,8 @@ func (r *ref) outsidePut(o op, now span) outcome {
 	if p.id != 0 {
 		n := r.inodes[p.id]
 		if n.dirty {
-			n.torn = true
-			return fails("") // its name shows the local content until it is given up
+			n.torn = n.torn || n.stored // a new file has nothing that could be gone
+			return fails("")            // its name shows the local content until it is given up
 		}
 		n.lost = true
 		delete(r.inodes[p.dir].children, p.name)
@@ -233,7 +233,7 @@ func (r *ref) outsideRm(o op) outcome {
 	}
 	delete(r.bucket, n.key)
 	if n.dirty {
-		n.torn = true
+		n.torn = n.torn || n.stored
 		return fails("")
 	}
 	n.lost = true
