@@ -80,7 +80,9 @@ func (s suite) clean(t *testing.T) {
 func (s suite) needs(t *testing.T, what string) {
 	t.Helper()
 	if slices.Contains(s.lax, what) {
-		// Of that server it is known, and documented, that it differs from S3 here.
+		// The one who set it knows that this server differs from S3 here: of ours
+		// integration/s3server's README says so, and integration
+		// TestBucketConformance lets it skip that and no more.
 		t.Skip("PAILFS_TEST_LAX: the server does not honour " + what)
 	}
 }

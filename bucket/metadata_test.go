@@ -83,7 +83,7 @@ func FuzzAttributesRoundTrip(f *testing.F) {
 	f.Fuzz(func(t *testing.T, mode, id uint32, sec, nsec int64, target string) {
 		mode &= modeAll
 		if !knownType(mode) || tooFar(sec) || nsec < 0 || nsec >= 1e9 || tooFar(sec+1) {
-			t.Skip("no mode or time that a file can have") // the fuzzer's input, not a case left out
+			return // no mode or time that a file can have: nothing is promised of it
 		}
 		a := Attributes{Mode: &mode, UID: &id, GID: &id, Rdev: &id, Mtime: ptr(time.Unix(sec, nsec)), Atime: ptr(time.Unix(-sec, nsec))}
 		if parseTarget(percentEncode(target)) != nil {

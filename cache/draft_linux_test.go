@@ -14,6 +14,7 @@ func TestDraftFullDisk(t *testing.T) {
 		if os.Geteuid() == 0 {
 			t.Fatal(err)
 		}
+		// Without root there is no disk that a test may fill; as root, and so in CI, it runs.
 		t.Skip("a disk that fills up is a small tmpfs, and to mount one takes root:", err)
 	}
 	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })

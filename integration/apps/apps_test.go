@@ -60,15 +60,17 @@ func TestApps(t *testing.T) {
 	}
 }
 
-// report makes a result one of go test. TODO is TAP's word for a check that is
-// known to fail; here, for what pailfs does not offer.
+// report makes a result one of go test. TODO is a directive of TAP, for a check
+// that is expected to fail: here of what pailfs does not offer, never of work left over.
 func report(t *testing.T, r result) {
 	switch {
 	case r.directive == "SKIP":
-		t.Skip(r.why) // "heavy" in the bounded run, or hard links where they are offered; a missing program fails with CI=true
+		// The check says why: it is "heavy" and left to the whole run, or hard links
+		// are offered here. A missing program is no reason with CI=true: it fails.
+		t.Skip(r.why)
 	case r.directive == "TODO" && r.ok && !strings.HasPrefix(r.why, "sometimes:"):
 		t.Errorf("passes, so it is no TODO any more: take the word out, and mend what says %q", r.why)
-	case r.directive == "TODO": // what pailfs does not offer: why names the clause that says so
+	case r.directive == "TODO": // r.why names the clause that says it is not offered
 		t.Log("not offered: " + r.why)
 	case !r.ok:
 		t.Error(r.message)
