@@ -80,5 +80,8 @@ func mutants() []mutant {
 		{"edit drops headers", false, []edit{
 			{"fs/commit.go", `Headers: base.Headers, StorageClass: base.StorageClass,`, ``},
 		}, "TestEditKeepsProperties", `--- FAIL`},
+		{"a failed change has not happened", false, []edit{
+			{"fs/doubtful.go", `d.meta.Forget(key)`, `_ = key`},
+		}, "TestFailedChangeIsLookedAtAgain", `--- FAIL`},
 	}
 }
