@@ -26,7 +26,7 @@ type FS struct {
 	log    *slog.Logger
 	b      bucket.API
 	meta   *cache.Metadata
-	budget *cache.Budget
+	memory *cache.Memory
 	stage  *cache.Stage
 	links  xattr.Linker
 	tree   *tree
@@ -54,7 +54,15 @@ const (
 
 	maxWrite      = 1 << 20 // bytes of one FUSE request, the kernel's limit
 	drainParallel = 8       // uploads of a drain at once
-	maxBackground = 64      // asynchronous requests that the kernel may have under way
+
+	// Asynchronous requests that the kernel may have under way. go-fuse holds
+	// a buffer of maxWrite for each: they count as part of the memory limit.
+	minBackground  = 8
+	maxBackground  = 64
+	backgroundPart = 4 // of the memory limit, at most
+
+	maxKernelAhead  = 4 << 20 // bytes; an access by mmap fetches so many around it
+	kernelAheadPart = 8       // of the memory limit, at most
 )
 
 func (o Options) withDefaults() Options {
@@ -85,6 +93,15 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// background is how many asynchronous requests the kernel may have under way.
+func (o Options) background() int {
+	return int(min(max(o.MemoryLimit/backgroundPart/maxWrite, minBackground), maxBackground))
+}
+
+// KernelReadAhead is how many bytes the kernel should read ahead of a stream:
+// more than its own 128 KiB, by requests of 1 MiB, several at once.
+func (f *FS) KernelReadAhead() int64 { return min(f.opt.MemoryLimit/kernelAheadPart, maxKernelAhead) }
+
 // Mount mounts the bucket at dir and serves it until it is unmounted.
 func Mount(dir string, o Options) (Server, error) {
 	o = o.withDefaults()
@@ -94,11 +111,11 @@ func Mount(dir string, o Options) (Server, error) {
 	}
 	f := &FS{
 		opt: o, log: o.Logger, b: o.Bucket, stage: stage, dir: dir, since: time.Now(),
-		meta: cache.NewMetadata(o.MetadataTTL), budget: cache.NewBudget(o.MemoryLimit),
+		meta: cache.NewMetadata(o.MetadataTTL), memory: cache.NewMemory(o.MemoryLimit - maxWrite*int64(o.background())),
 		tree: newTree(), guard: newGuard(),
 	}
 	f.root = f.tree.addRoot(f, o.Prefix)
-	f.notify, f.sweeps = newNotifier(f), newSweeper(f.tree)
+	f.notify, f.sweeps = newNotifier(f), newSweeper(f.tree, f.memory)
 	f.server, err = fusefs.Mount(dir, f.root, f.mountOptions())
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("mounting at %s: %w", dir, err), f.Close())
@@ -109,7 +126,7 @@ func Mount(dir string, o Options) (Server, error) {
 func (f *FS) mountOptions() *fusefs.Options {
 	m := fuse.MountOptions{
 		Name: "pailfs", FsName: f.opt.Source, AllowOther: f.opt.AllowOther,
-		MaxWrite: maxWrite, MaxBackground: maxBackground,
+		MaxWrite: maxWrite, MaxBackground: f.opt.background(),
 		DisableSplice: true, // a 1 MiB reply never fits the pipe; each try would log a line
 		// The kernel sends O_TRUNC with open: no truncate(2) to be told apart from it.
 		ExtraCapabilities: fuse.CAP_READDIRPLUS_AUTO | fuse.CAP_ATOMIC_O_TRUNC,
@@ -168,6 +185,7 @@ func (f *FS) Close() error {
 	}
 	f.notify.close()
 	f.sweeps.close()
+	f.memory.Close()
 	return f.stage.Close()
 }
 

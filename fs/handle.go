@@ -34,18 +34,37 @@ func (h *fileHandle) Read(ctx context.Context, dest []byte, off int64) (fuse.Rea
 	ctx, cancel := patient(ctx)
 	defer cancel()
 	var k int
+	var v *cache.View
 	d, r, err := h.source()
 	switch {
 	case err != nil:
 	case d != nil:
 		k, err = d.ReadAt(ctx, h.n, dest, off)
 	case r != nil:
-		k, err = r.ReadAt(ctx, dest, off)
+		v, k, err = r.Read(ctx, dest, off)
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, h.n.fs.fail("read", h.n.key(), err)
+	case v != nil:
+		return &viewResult{v}, 0
 	}
 	return fuse.ReadResultData(dest[:k]), 0
+}
+
+// viewResult sends bytes from where they are. Slices is what go-fuse looks for
+// in a result that writev(2) can send.
+type viewResult struct{ *cache.View }
+
+func (v *viewResult) Slices() ([][]byte, fuse.Status) { return v.View.Slices(), fuse.OK }
+
+// Bytes is for go-fuse's debug log and for transports without writev(2).
+func (v *viewResult) Bytes(buf []byte) ([]byte, fuse.Status) {
+	buf = buf[:0]
+	for _, s := range v.View.Slices() {
+		buf = append(buf, s...)
+	}
+	return buf, fuse.OK
 }
 
 // source is where the handle's bytes come from now. Where local content was
@@ -58,7 +77,7 @@ func (h *fileHandle) source() (*cache.Draft, *cache.Reader, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.mu.draft == nil && h.reader == nil && n.mu.obj.Size > 0 {
-		h.reader = cache.NewReader(&pinned{n}, n.mu.obj.Size, n.fs.budget, nil)
+		h.reader = n.readerLocked(nil)
 	}
 	return n.mu.draft, h.reader, nil
 }

@@ -45,6 +45,7 @@ type node struct {
 		ctime   time.Time         // last change made here
 		draft   *cache.Draft      // local content, if any
 		givenUp *int64            // size in bytes of the local content that was given up
+		content *cache.Content    // of the version shown, while it has readers
 		handles int
 		writers int
 		failed  error // of the last commit, until one succeeds

@@ -20,8 +20,6 @@ const (
 	// justAsked is how long a HEAD's word that a version is the newest counts
 	// for an open that follows it: the HEAD of the lookup on the way to it.
 	justAsked = time.Second
-	// firstRead is how much the GET of an open asks for, in bytes.
-	firstRead = 1 << 20
 )
 
 // Open opens a file. It shows the newest version, whoever wrote it: a reader's
@@ -91,7 +89,8 @@ func (n *node) revalidate(ctx context.Context, write bool) (*firstGet, error) {
 		return nil, n.accept(e)
 	}
 	// The stream outlives this request: it is the reader's first block.
-	o, body, err := n.fs.b.Get(context.WithoutCancel(ctx), bucket.GetInput{Key: key, Len: min(firstRead, have.Size)})
+	want := min(n.fs.memory.Opening(), have.Size)
+	o, body, err := n.fs.b.Get(context.WithoutCancel(ctx), bucket.GetInput{Key: key, Len: want})
 	if err != nil {
 		return nil, n.vanished(key, mark, err)
 	}
@@ -100,7 +99,7 @@ func (n *node) revalidate(ctx context.Context, write bool) (*firstGet, error) {
 	if err := n.accept(e); err != nil {
 		return nil, errors.Join(err, body.Close())
 	}
-	return &firstGet{etag: o.ETag, opened: cache.Opened{Body: body, Off: 0, Len: min(firstRead, o.Size)}}, nil
+	return &firstGet{etag: o.ETag, opened: cache.Opened{Body: body, Off: 0, Len: min(want, o.Size)}}, nil
 }
 
 // firstGet is the answer to an open's GET.
@@ -141,7 +140,7 @@ func (n *node) newHandle(write bool, first *firstGet) *fileHandle {
 		return h
 	}
 	if n.mu.draft == nil && n.mu.obj.ETag == first.etag && n.mu.obj.Size > 0 {
-		h.reader = cache.NewReader(&pinned{n}, n.mu.obj.Size, n.fs.budget, &first.opened)
+		h.reader = n.readerLocked(&first.opened)
 		return h
 	}
 	closeQuietly(first.opened.Body) // a commit of ours came in between
