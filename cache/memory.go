@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -79,7 +80,7 @@ func (m *Memory) Close() {
 func (m *Memory) unmapLocked(n int) {
 	for range n {
 		last := len(m.mu.free) - 1
-		_ = unix.Munmap(m.mu.free[last]) // of what Mmap gave: it cannot fail
+		_ = unix.MunmapPtr(unsafe.Pointer(unsafe.SliceData(m.mu.free[last])), ChunkSize) // part of what was mapped: it cannot fail
 		m.mu.free[last] = nil
 		m.mu.free = m.mu.free[:last]
 	}
@@ -148,19 +149,55 @@ func (m *Memory) takeLocked(n int, u urgency) [][]byte {
 	return out
 }
 
+// arenaSize is what is mapped at once: a huge page, which costs one page fault
+// where its small pages would cost 512.
+const arenaSize = 2 << 20
+
 // chunkLocked returns nil where the system has no memory left.
 func (m *Memory) chunkLocked() []byte {
-	if last := len(m.mu.free) - 1; last >= 0 {
-		chunk := m.mu.free[last]
-		m.mu.free[last] = nil
-		m.mu.free = m.mu.free[:last]
-		return chunk
-	}
-	chunk, err := unix.Mmap(-1, 0, ChunkSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
-	if err != nil {
+	if len(m.mu.free) == 0 && !m.mapLocked() {
 		return nil
 	}
+	last := len(m.mu.free) - 1
+	chunk := m.mu.free[last]
+	m.mu.free[last] = nil
+	m.mu.free = m.mu.free[:last]
 	return chunk
+}
+
+// mapLocked maps one more arena, within the limit.
+func (m *Memory) mapLocked() bool {
+	size := min(arenaSize, (m.limit-m.mu.used)*ChunkSize)
+	mapped, err := mapAligned(size)
+	if err != nil {
+		return false
+	}
+	for ; size > 0; size -= ChunkSize {
+		m.mu.free = append(m.mu.free, unsafe.Slice((*byte)(unsafe.Add(mapped, size-ChunkSize)), ChunkSize))
+	}
+	return true
+}
+
+// mapAligned maps size bytes, one whole huge page where size is that.
+func mapAligned(size int) (unsafe.Pointer, error) {
+	whole := size
+	if size == arenaSize {
+		whole += arenaSize // some address in it is aligned
+	}
+	p, err := unix.MmapPtr(-1, 0, nil, uintptr(whole), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	if err != nil || whole == size {
+		return p, err
+	}
+	skip := int(-uintptr(p) % arenaSize)
+	if skip > 0 {
+		_ = unix.MunmapPtr(p, uintptr(skip)) // parts of what was just mapped: it cannot fail
+	}
+	at := unsafe.Add(p, skip)
+	if rest := arenaSize - skip; rest > 0 {
+		_ = unix.MunmapPtr(unsafe.Add(at, size), uintptr(rest))
+	}
+	_ = unix.Madvise(unsafe.Slice((*byte)(at), size), unix.MADV_HUGEPAGE) // where there are none it is only slower
+	return at, nil
 }
 
 // evictLocked gives up one idle block.

@@ -2,9 +2,16 @@ package cache
 
 // Figures of the access pattern, in bytes.
 const (
-	// late is how far behind its stream a request may come: the kernel sends the
-	// requests of its read-ahead at once, and they do not arrive in order.
+	// late is how far behind its stream a read may be and still be of it, where
+	// it reads something once more.
 	late = 4 << 20
+	// overtaken is how far behind what was left out is still expected: the kernel
+	// sends the requests of its read-ahead at once, and they arrive in any order.
+	overtaken = 32 << 20
+	maxGaps   = 32 // of a stream
+	// abreast is how many requests of its size may overtake one of a stream that
+	// has just begun.
+	abreast = 4
 	// nearGap is what a stream may leave out without being taken for less than
 	// sequential: fetching that much costs less than another request.
 	nearGap = 1 << 20
@@ -32,10 +39,50 @@ const (
 
 // stream is a run of reads that follow one another.
 type stream struct {
-	start, next int64 // what it went over
-	holes       int64 // bytes of that which were left out
-	score       int64 // bytes read in sequence, less what was left out
-	used        int64 // when, by pattern.clock
+	start, next int64   // what it went over
+	gaps        []Range // what was left out of that lately, sorted
+	score       int64   // bytes read in sequence, less what was left out
+	used        int64   // when, by pattern.clock
+}
+
+// leave records what r leaves out, and forgets what nobody will come back for.
+func (s *stream) leave(r Range) {
+	if r.Off > s.next {
+		s.gaps = append(s.gaps, Range{s.next, r.Off})
+	}
+	for len(s.gaps) > maxGaps || len(s.gaps) > 0 && s.gaps[0].End <= r.End-overtaken {
+		s.gaps = s.gaps[1:]
+	}
+}
+
+// fill takes r out of the gaps, and returns how much of them it was.
+func (s *stream) fill(r Range) (filled int64) {
+	var left []Range
+	for _, g := range s.gaps {
+		before, after := Range{g.Off, min(g.End, r.Off)}, Range{max(g.Off, r.End), g.End}
+		rest := int64(0)
+		for _, part := range []Range{before, after} {
+			if part.Len() > 0 {
+				left = append(left, part)
+				rest += part.Len()
+			}
+		}
+		filled += g.Len() - rest
+	}
+	if filled > 0 {
+		s.gaps = left
+	}
+	return filled
+}
+
+// left reports whether r is, in part, something that s left out.
+func (s *stream) left(r Range) bool {
+	for _, g := range s.gaps {
+		if g.Off < r.End && r.Off < g.End {
+			return true
+		}
+	}
+	return false
 }
 
 // pattern tells how one handle reads: which of its reads follow one another, and
@@ -74,8 +121,7 @@ func (p *pattern) read(r Range) plan {
 	}
 	s.used = p.clock
 	if r.End <= s.next { // late, or again
-		filled := min(r.Len(), s.holes)
-		s.holes -= filled
+		filled := s.fill(r)
 		s.score = min(s.score+filled, maxScore)
 		out := p.of(s, r)
 		if filled == 0 {
@@ -85,7 +131,7 @@ func (p *pattern) read(r Range) plan {
 		return out
 	}
 	gap := max(r.Off-s.next, 0)
-	s.holes += gap
+	s.leave(r)
 	s.score = max(min(s.score+r.End-max(r.Off, s.next), maxScore)-gap, 0)
 	s.next = r.End
 	out := p.of(s, r)
@@ -98,8 +144,11 @@ func (p *pattern) follow(r Range) *stream {
 	var best *stream
 	for i := range p.streams {
 		s := &p.streams[i]
+		if s.left(r) {
+			return s
+		}
 		gap := r.Off - s.next
-		if r.Off < max(s.start, s.next-late) || gap > nearGap && (gap > farGap || gap > s.score) {
+		if r.Off < max(s.start, s.next-late) || gap > max(nearGap, abreast*r.Len()) && (gap > farGap || gap > s.score) {
 			continue
 		}
 		if best == nil || abs(gap) < abs(r.Off-best.next) {
@@ -156,9 +205,7 @@ func (p *pattern) of(s *stream, r Range) plan {
 		out.piece = func(pos int64) Range { return Range{pos, max(r.End, pos+out.size)} }
 	}
 	out.ahead = Range{s.next, s.next + window}
-	if s.holes > 0 {
-		out.passed = Range{s.start, s.next - late}
-	}
+	out.passed = Range{s.start, s.next - overtaken}
 	return out
 }
 
