@@ -19,7 +19,7 @@ const (
 	farGap = 16 << 20
 
 	firstPiece = 1 << 20   // of a stream that begins at the beginning
-	minPiece   = 1 << 20   // of read-ahead
+	minPiece   = 2 << 20   // of read-ahead: a shorter one would cost requests and gain little
 	maxPiece   = 8 << 20   // a longer one gains nothing at 60 MB/s a request
 	maxWindow  = 128 << 20 // 16 pieces: what a parallel client would have under way
 	maxScore   = 2 * maxWindow / eagerness

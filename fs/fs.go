@@ -22,16 +22,17 @@ import (
 
 // FS is one mount.
 type FS struct {
-	opt    Options
-	log    *slog.Logger
-	b      bucket.API
-	meta   *cache.Metadata
-	memory *cache.Memory
-	stage  *cache.Stage
-	links  xattr.Linker
-	tree   *tree
-	guard  *guard
-	flight singleflight.Group // lookups of one key under way
+	opt      Options
+	log      *slog.Logger
+	b        bucket.API
+	meta     *cache.Metadata
+	memory   *cache.Memory
+	stage    *cache.Stage
+	links    xattr.Linker
+	tree     *tree
+	siblings *siblings
+	guard    *guard
+	flight   singleflight.Group // lookups of one key under way
 
 	notify *notifier
 	sweeps *sweeper
@@ -112,7 +113,7 @@ func Mount(dir string, o Options) (Server, error) {
 	f := &FS{
 		opt: o, log: o.Logger, b: o.Bucket, stage: stage, dir: dir, since: time.Now(),
 		meta: cache.NewMetadata(o.MetadataTTL), memory: cache.NewMemory(o.MemoryLimit - maxWrite*int64(o.background())),
-		tree: newTree(), guard: newGuard(),
+		tree: newTree(), guard: newGuard(), siblings: newSiblings(o.MetadataTTL),
 	}
 	f.root = f.tree.addRoot(f, o.Prefix)
 	f.notify, f.sweeps = newNotifier(f), newSweeper(f.tree, f.memory)

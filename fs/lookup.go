@@ -89,16 +89,17 @@ func (f *FS) resolve(ctx context.Context, key string, fileOnly bool) (cache.Entr
 		}
 		return e, left, nil
 	}
-	// Callers who ask for the same name share one pair of requests, which
-	// run on nobody's context; each caller waits on its own.
-	ch := f.flight.DoChan(key, func() (any, error) { return nil, f.ask(context.WithoutCancel(ctx), key) })
-	select {
-	case <-ctx.Done():
-		return cache.Entry{}, 0, ctx.Err()
-	case r := <-ch:
-		if r.Err != nil {
-			return cache.Entry{}, 0, r.Err
+	if dir := cache.ParentKey(key); f.siblings.worthListing(dir) {
+		// Where it fails, the name's own questions say why.
+		_ = f.together(ctx, "\x00list "+dir, func(ctx context.Context) error { return f.listOnce(ctx, dir) })
+		if e, left, s := f.cached(key, fileOnly); s == cache.Found {
+			return e, left, nil
+		} else if s == cache.Absent {
+			return cache.Entry{}, 0, bucket.ErrNotExist
 		}
+	}
+	if err := f.together(ctx, key, func(ctx context.Context) error { return f.ask(ctx, key) }); err != nil {
+		return cache.Entry{}, 0, err
 	}
 	e, left, s := f.cached(key, fileOnly)
 	if s == cache.Found {
@@ -108,6 +109,18 @@ func (f *FS) resolve(ctx context.Context, key string, fileOnly bool) (cache.Entr
 		return f.uncached(ctx, key, fileOnly)
 	}
 	return cache.Entry{}, 0, bucket.ErrNotExist
+}
+
+// together lets callers who ask for the same thing share the requests, which run
+// on nobody's context; each caller waits on its own.
+func (f *FS) together(ctx context.Context, what string, ask func(context.Context) error) error {
+	ch := f.flight.DoChan(what, func() (any, error) { return nil, ask(context.WithoutCancel(ctx)) })
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case r := <-ch:
+		return r.Err
+	}
 }
 
 // cached is resolve from what is known.

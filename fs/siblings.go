@@ -1,0 +1,70 @@
+package fs
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+)
+
+// siblings notes which directories are asked for one name after another. One
+// listing then answers for all of them, where each name alone costs two requests.
+type siblings struct {
+	mu   sync.Mutex
+	ttl  time.Duration
+	seen *simplelru.LRU[string, asked]
+}
+
+// asked is how names of one directory were looked up lately.
+type asked struct {
+	since time.Time
+	names int
+	long  bool // one page does not list it
+}
+
+const (
+	// manyNames is how many names are asked for singly: a path to one file passes
+	// each directory once, and a program that probes for a name adds another.
+	manyNames = 2
+	// maxAsked bounds the directories that are watched.
+	maxAsked = 10_000
+)
+
+func newSiblings(ttl time.Duration) *siblings {
+	s := &siblings{ttl: ttl}
+	s.seen, _ = simplelru.NewLRU[string, asked](maxAsked, nil) // fails only for a size of 0
+	return s
+}
+
+// worthListing notes that a name in dir has to be asked for, and tells whether
+// to list the directory instead.
+func (s *siblings) worthListing(dir string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a, ok := s.seen.Get(dir)
+	if !ok || time.Since(a.since) > s.ttl {
+		a = asked{since: time.Now()}
+	}
+	a.names++
+	s.seen.Add(dir, a)
+	return a.names > manyNames && !a.long
+}
+
+// tooLong notes that a listing of dir has more than one page.
+func (s *siblings) tooLong(dir string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen.Add(dir, asked{since: time.Now(), long: true})
+}
+
+// listOnce learns all names of dir, if one page has them.
+func (f *FS) listOnce(ctx context.Context, dir string) error {
+	l := f.newLister(dir)
+	defer l.cancel()
+	_, done, err := l.next(ctx)
+	if err == nil && !done {
+		f.siblings.tooLong(dir)
+	}
+	return err
+}
