@@ -62,10 +62,10 @@ func (b *Bucket) fill(ctx context.Context, key, etag string, off, n int64, to fu
 	for try := 1; done < n; try++ {
 		win := &window{base: done, left: n - done}
 		win.to = to(win)
-		opened, err := b.fillOnce(ctx, key, etag, off+done, win)
+		opened, err := b.fillOnce(ctx, key, etag, off+done, win, try-1)
 		if win.wrote > 0 {
 			done += win.wrote
-			last, try = time.Now(), 1
+			last, try = time.Now(), 0
 		}
 		if done == n {
 			return nil
@@ -87,8 +87,8 @@ func (b *Bucket) fill(ctx context.Context, key, etag string, off, n int64, to fu
 // fillOnce is one ranged request of the Downloader. That retries a broken body
 // from its start; PartBodyMaxRetries 0 leaves the going on to fill. opened says
 // that there was a body.
-func (b *Bucket) fillOnce(ctx context.Context, key, etag string, off int64, win *window) (opened bool, err error) {
-	get := &downloadClient{b: b, in: GetInput{Key: key, ETag: etag, Off: off, Len: win.left}}
+func (b *Bucket) fillOnce(ctx context.Context, key, etag string, off int64, win *window, fruitless int) (opened bool, err error) {
+	get := &downloadClient{b: b, fruitless: fruitless, in: GetInput{Key: key, ETag: etag, Off: off, Len: win.left}}
 	d := manager.NewDownloader(get, func(d *manager.Downloader) {
 		d.PartBodyMaxRetries = 0
 		d.BufferProvider = win // no copy in between
@@ -103,10 +103,12 @@ type downloadClient struct {
 	b      *Bucket
 	in     GetInput
 	opened bool
+
+	fruitless int // GETs just before
 }
 
 func (c *downloadClient) GetObject(ctx context.Context, _ *s3.GetObjectInput, _ ...func(*s3.Options)) (*s3.GetObjectOutput, error) {
-	_, body, err := c.b.get(ctx, c.in, true)
+	_, body, err := c.b.get(ctx, c.in, true, c.fruitless)
 	if err != nil {
 		return nil, err
 	}
