@@ -47,7 +47,10 @@ func (h *fileHandle) Read(ctx context.Context, dest []byte, off int64) (fuse.Rea
 	case err != nil:
 		return nil, h.n.fs.fail("read", h.n.key(), err)
 	case v != nil:
+		h.n.served.Add(int64(v.Size()))
 		return &viewResult{v}, 0
+	case r != nil:
+		h.n.served.Add(int64(k))
 	}
 	return fuse.ReadResultData(dest[:k]), 0
 }

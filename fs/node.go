@@ -3,6 +3,7 @@ package fs
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -35,6 +36,8 @@ type node struct {
 
 	// commits lets one commit of this node run at a time.
 	commits chan struct{}
+
+	served atomic.Int64 // bytes that handles have read of the version shown
 
 	mu struct {
 		sync.Mutex
@@ -184,6 +187,7 @@ func (n *node) setVersion(o bucket.Object) {
 
 func (n *node) setVersionLocked(o bucket.Object) {
 	n.mu.obj, n.mu.asked, n.mu.failed = o, time.Time{}, nil
+	n.served.Store(0)
 	if o.Full {
 		n.mu.attrs, n.mu.known = bucket.DecodeAttributes(o.Metadata), true
 	}

@@ -81,7 +81,9 @@ func (n *node) revalidate(ctx context.Context, write bool) (*firstGet, error) {
 		return nil, nil
 	}
 	key, mark := n.key(), n.fs.meta.Mark()
-	if write || have.Size == 0 {
+	// What has been read whole is in the kernel's page cache, most likely: the
+	// first bytes would be fetched for nothing.
+	if write || have.Size == 0 || n.served.Load() >= have.Size {
 		e, err := n.fs.head(ctx, key, mark)
 		if err != nil {
 			return nil, n.vanished(key, mark, err)
