@@ -33,6 +33,7 @@ type Content struct {
 	mem    *Memory
 	src    Source
 	size   int64
+	disk   *DiskFile       // of the same version, or nil
 	ctx    context.Context // of all fetches
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // the fetches
@@ -50,9 +51,10 @@ type Content struct {
 var errReaderClosed = fmt.Errorf("reader is closed: %w", os.ErrClosed)
 
 // NewContent returns the content of an object of size bytes. It needs a reader
-// to be of use, and to end.
-func NewContent(m *Memory, src Source, size int64) *Content {
-	c := &Content{mem: m, src: src, size: size}
+// to be of use, and to end. What disk has is not fetched, and what is fetched is
+// stored there; it may be nil, and is closed with the content.
+func NewContent(m *Memory, src Source, size int64, disk *DiskFile) *Content {
+	c := &Content{mem: m, src: src, size: size, disk: disk}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c
 }
@@ -162,24 +164,58 @@ func (c *Content) releaseLocked(chunks [][]byte) {
 }
 
 // fetch fills b, the beginning from body where there is one. Whatever body
-// does not bring, the source does: a stream has no retries of its own.
+// does not bring, the disk or the source does: a stream has no retries of its own.
 func (c *Content) fetch(ctx context.Context, b *block, body io.ReadCloser) error {
 	if body != nil {
 		drain(ctx, b, body)
+		c.store(b, 0)
 	}
-	if b.filled == b.size() {
-		return nil
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if err := c.src.Fetch(ctx, b.off+b.filled, b.size()-b.filled, b); err != nil {
-		return err
-	}
-	if b.filled < b.size() {
-		return io.ErrUnexpectedEOF
+	for b.filled < b.size() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		missing := c.readDisk(b)
+		if missing.Len() == 0 {
+			continue
+		}
+		from := b.filled
+		if err := c.src.Fetch(ctx, missing.Off, missing.Len(), b); err != nil {
+			return err
+		}
+		if b.off+b.filled < missing.End {
+			return io.ErrUnexpectedEOF
+		}
+		c.store(b, from)
 	}
 	return nil
+}
+
+// readDisk fills b as far as the disk has what comes next, and returns what has
+// to be fetched then. That is what was found damaged, too.
+func (c *Content) readDisk(b *block) (missing Range) {
+	rest := Range{b.off + b.filled, b.end}
+	if c.disk == nil {
+		return rest
+	}
+	cached, hole := c.disk.Have(rest)
+	for b.off+b.filled < cached.End {
+		at := b.off + b.filled
+		p := b.at(at, min(cached.End, at+ChunkSize))[0]
+		n := c.disk.ReadAt(p, at)
+		b.filled += int64(n)
+		b.arrived()
+		if n < len(p) {
+			return Range{at + int64(n), cached.End}
+		}
+	}
+	return hole
+}
+
+// store gives the disk what the source has brought since from.
+func (c *Content) store(b *block, from int64) {
+	if c.disk != nil {
+		c.disk.Store(b.off+from, b.at(b.off+from, b.off+b.filled))
+	}
 }
 
 // drain reads body into b until it breaks, or b is full.

@@ -25,9 +25,12 @@ const (
 	mostBatch   = 1024 // blocks stored at once, under one lock
 	openPairs   = 112  // of two descriptors each
 	mostTrust   = 16384
-	pauseTime   = time.Second // without storing, after the disk failed
-	touchEvery  = time.Minute
-	lookEvery   = time.Minute
+	// mostUnderWay bounds the bytes of stores under way. A disk that is slower than
+	// the bucket must not slow its readers down: it gets what it can take.
+	mostUnderWay = 128 << 20
+	pauseTime    = time.Second // without storing, after the disk failed
+	touchEvery   = time.Minute
+	lookEvery    = time.Minute
 )
 
 // Names in the directory, beside the content.

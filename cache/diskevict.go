@@ -33,7 +33,7 @@ func (d *Disk) admit(need int64) bool {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.mu.closed || d.now().Before(d.mu.paused) {
+	if d.mu.closed || d.now().Before(d.mu.paused) || d.mu.reserved > mostUnderWay {
 		return false
 	}
 	used, limit := d.mu.total+d.mu.since+d.mu.reserved, d.size

@@ -11,7 +11,7 @@ const (
 	maxGaps   = 32 // of a stream
 	// abreast is how many requests of its size may overtake one of a stream that
 	// has just begun.
-	abreast = 4
+	abreast = 8
 	// nearGap is what a stream may leave out without being taken for less than
 	// sequential: fetching that much costs less than another request.
 	nearGap = 1 << 20

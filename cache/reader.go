@@ -217,6 +217,9 @@ func (r *Reader) Close() {
 	m.mu.Unlock()
 	if last {
 		c.wg.Wait()
+		if c.disk != nil {
+			c.disk.Close()
+		}
 	}
 }
 

@@ -58,7 +58,7 @@ func (s *memSource) Fetch(ctx context.Context, off, n int64, to io.ReaderFrom) e
 
 // newReader is a reader of s by itself.
 func newReader(m *Memory, s *memSource, opened *Opened) *Reader {
-	return NewContent(m, s, int64(len(s.data))).Reader(opened)
+	return NewContent(m, s, int64(len(s.data)), nil).Reader(opened)
 }
 
 // newMemory ends with the test, by when it must be unused.
@@ -175,7 +175,7 @@ func TestReaderRandomIsExact(t *testing.T) {
 // Ten readers of one block cost one fetch, through one handle and through ten.
 func TestReadersShareOneFetch(t *testing.T) {
 	s := &memSource{data: randomBytes(1<<20, 6), gate: make(chan struct{})}
-	c := NewContent(newMemory(t, 8<<20), s, 1<<20)
+	c := NewContent(newMemory(t, 8<<20), s, 1<<20, nil)
 	one := c.Reader(nil)
 	defer one.Close()
 	var wg sync.WaitGroup
@@ -365,7 +365,7 @@ func TestReaderRandomConcurrent(t *testing.T) {
 	s.failing.Store(10)
 	for _, limit := range []int64{0, 6 << 20, 64 << 20} {
 		m := newMemory(t, limit)
-		c := NewContent(m, s, int64(len(s.data)))
+		c := NewContent(m, s, int64(len(s.data)), nil)
 		readers := []*Reader{c.Reader(nil), c.Reader(nil), newReader(m, s, nil)}
 		var wg sync.WaitGroup
 		for seed := range uint64(9) {

@@ -28,6 +28,8 @@ type FS struct {
 	meta     *cache.Metadata
 	memory   *cache.Memory
 	stage    *cache.Stage
+	disk     *cache.Disk // nil: none
+	passes   bool        // the kernel can read files of disk by itself
 	links    xattr.Linker
 	tree     *tree
 	siblings *siblings
@@ -115,12 +117,19 @@ func Mount(dir string, o Options) (Server, error) {
 		meta: cache.NewMetadata(o.MetadataTTL), memory: cache.NewMemory(o.MemoryLimit - maxWrite*int64(o.background())),
 		tree: newTree(), guard: newGuard(), siblings: newSiblings(o.MetadataTTL),
 	}
+	if o.CacheDir != "" {
+		f.disk, err = cache.OpenDisk(cache.DiskOptions{Dir: o.CacheDir, Size: o.CacheSize, MinFree: o.CacheMinFree, Log: o.Logger})
+		if err != nil {
+			return nil, errors.Join(err, f.stage.Close())
+		}
+	}
 	f.root = f.tree.addRoot(f, o.Prefix)
 	f.notify, f.sweeps = newNotifier(f), newSweeper(f.tree, f.memory)
 	f.server, err = fusefs.Mount(dir, f.root, f.mountOptions())
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("mounting at %s: %w", dir, err), f.Close())
 	}
+	f.tryPassthrough()
 	return f, nil
 }
 
@@ -187,6 +196,11 @@ func (f *FS) Close() error {
 	f.notify.close()
 	f.sweeps.close()
 	f.memory.Close()
+	if f.disk != nil {
+		if err := f.disk.Close(); err != nil {
+			f.log.Warn("closing the disk cache", "err", err)
+		}
+	}
 	return f.stage.Close()
 }
 

@@ -3,6 +3,7 @@ package fs
 import (
 	"context"
 	"errors"
+	"os"
 	"syscall"
 
 	fusefs "github.com/hanwen/go-fuse/v2/fs"
@@ -26,6 +27,8 @@ var (
 type fileHandle struct {
 	n      *node
 	write  bool
+	passed bool          // the kernel reads file, and does not ask us
+	file   *os.File      // of the disk cache; nil where another handle has it
 	reader *cache.Reader // guarded by n.mu; nil where there was local content, or none at all, at open
 }
 
@@ -176,6 +179,9 @@ func (h *fileHandle) close() (last bool) {
 	n.mu.Lock()
 	reader := h.reader
 	n.mu.handles--
+	if h.passed {
+		n.mu.passed--
+	}
 	if h.write {
 		n.mu.writers--
 	}
@@ -184,6 +190,7 @@ func (h *fileHandle) close() (last bool) {
 	if reader != nil {
 		reader.Close()
 	}
+	h.closeFile()
 	return last
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"syscall"
 	"time"
 
 	"github.com/pailfs/pailfs/bucket"
@@ -24,6 +25,9 @@ func (n *node) ensureDraft() (*cache.Draft, error) {
 	defer n.mu.Unlock()
 	if n.mu.draft != nil {
 		return n.mu.draft, nil
+	}
+	if n.mu.passed > 0 {
+		return nil, syscall.ESTALE // see pass: an open that came in between
 	}
 	d, err := n.fs.stage.Create(n.mu.obj.Size)
 	if err != nil {
@@ -133,6 +137,6 @@ func (n *node) readerLocked(opened *cache.Opened) *cache.Reader {
 			return r
 		}
 	}
-	n.mu.content = cache.NewContent(n.fs.memory, &pinned{n}, n.mu.obj.Size)
+	n.mu.content = cache.NewContent(n.fs.memory, &pinned{n}, n.mu.obj.Size, n.fs.onDisk(n.mu.obj))
 	return n.mu.content.Reader(opened)
 }

@@ -50,6 +50,7 @@ type node struct {
 		givenUp *int64            // size in bytes of the local content that was given up
 		content *cache.Content    // of the version shown, while it has readers
 		handles int
+		passed  int // of them, those whose reads the kernel does by itself
 		writers int
 		failed  error // of the last commit, until one succeeds
 	}

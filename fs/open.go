@@ -48,7 +48,7 @@ func (n *node) Open(ctx context.Context, flags uint32) (fusefs.FileHandle, uint3
 			return nil, 0, n.fs.fail("open", n.key(), err)
 		}
 	}
-	return h, fuse.FOPEN_KEEP_CACHE, 0
+	return h.answer(), fuse.FOPEN_KEEP_CACHE, 0
 }
 
 // open shares the key. So a removal either comes before it, and the kernel is
@@ -66,7 +66,11 @@ func (n *node) open(ctx context.Context, write bool) (*fileHandle, error) {
 	if err != nil {
 		return nil, err
 	}
-	return n.newHandle(write, first), nil
+	if h, err := n.pass(write); h != nil || err != nil {
+		first.close()
+		return h, err
+	}
+	return n.newHandle(write, first)
 }
 
 // revalidate makes sure that the inode shows the newest version. For a reader
@@ -81,9 +85,9 @@ func (n *node) revalidate(ctx context.Context, write bool) (*firstGet, error) {
 		return nil, nil
 	}
 	key, mark := n.key(), n.fs.meta.Mark()
-	// What has been read whole is in the kernel's page cache, most likely: the
-	// first bytes would be fetched for nothing.
-	if write || have.Size == 0 || n.served.Load() >= have.Size {
+	// What has been read whole is in the kernel's page cache, most likely, and
+	// the disk cache has what it has: the first bytes would be fetched for nothing.
+	if write || have.Size == 0 || n.served.Load() >= have.Size || n.fs.begins(have) {
 		e, err := n.fs.head(ctx, key, mark)
 		if err != nil {
 			return nil, n.vanished(key, mark, err)
@@ -110,6 +114,12 @@ type firstGet struct {
 	opened cache.Opened
 }
 
+func (g *firstGet) close() {
+	if g != nil {
+		closeQuietly(g.opened.Body)
+	}
+}
+
 // vanished records a 404 of an open. The kernel is told to look again: it then
 // says so itself, or creates the file where it was asked to.
 func (n *node) vanished(key string, mark cache.Mark, err error) error {
@@ -129,24 +139,29 @@ func (n *node) accept(e cache.Entry) error {
 	return nil
 }
 
-// newHandle registers a handle; first may be nil.
-func (n *node) newHandle(write bool, first *firstGet) *fileHandle {
+// newHandle registers a handle; first may be nil. It fails where the kernel has
+// begun to read n by itself (see pass): then another look finds another inode.
+func (n *node) newHandle(write bool, first *firstGet) (*fileHandle, error) {
 	h := &fileHandle{n: n, write: write}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.mu.passed > 0 {
+		first.close()
+		return nil, syscall.ESTALE
+	}
 	n.mu.handles++
 	if write {
 		n.mu.writers++
 	}
 	if first == nil {
-		return h
+		return h, nil
 	}
 	if n.mu.draft == nil && n.mu.obj.ETag == first.etag && n.mu.obj.Size > 0 {
 		h.reader = n.readerLocked(&first.opened)
-		return h
+		return h, nil
 	}
-	closeQuietly(first.opened.Body) // a commit of ours came in between
-	return h
+	first.close() // a commit of ours came in between
+	return h, nil
 }
 
 func closeQuietly(c io.Closer) { _ = c.Close() } // a body that nobody reads on

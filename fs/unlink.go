@@ -94,7 +94,7 @@ func (n *node) preserve(ctx context.Context) error {
 	}
 	n.mu.Lock()
 	base := n.mu.obj
-	if n.mu.handles == 0 || base.Size > maxPreserved {
+	if n.mu.handles == n.mu.passed || base.Size > maxPreserved {
 		n.mu.Unlock()
 		return nil
 	}
