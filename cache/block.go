@@ -15,6 +15,7 @@ type block struct {
 	c        *Content
 	off, end int64
 	chunks   [][]byte
+	nth      int64 // among the blocks of c, in the order in which they began
 	filled   int64 // of its fetch alone
 	cancel   context.CancelFunc
 

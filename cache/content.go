@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sort"
 	"sync"
+	"sync/atomic"
 )
 
 // Source reads one version of one object.
@@ -37,6 +38,7 @@ type Content struct {
 	ctx    context.Context // of all fetches
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // the fetches
+	begun  atomic.Int64   // blocks so far
 
 	// Guarded by mem.mu.
 	mu struct {
@@ -140,7 +142,7 @@ func (c *Content) holeLocked(piece Range, off int64) Range {
 // startLocked makes a block of chunks, which are enough for where, and starts
 // its fetch.
 func (c *Content) startLocked(where Range, chunks [][]byte, body io.ReadCloser) *block {
-	b := &block{c: c, off: where.Off, end: where.End, chunks: chunks}
+	b := &block{c: c, off: where.Off, end: where.End, chunks: chunks, nth: c.begun.Add(1)}
 	if c.mu.chunks == 0 {
 		c.mem.mu.active += c.mu.readers
 	}

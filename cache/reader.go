@@ -87,6 +87,7 @@ func (r *Reader) Read(ctx context.Context, p []byte, off int64) (*View, int, err
 	if off >= end {
 		return nil, 0, nil
 	}
+	since := r.c.begun.Load()
 	for {
 		piece, v, err := r.plan(off, end)
 		switch {
@@ -96,7 +97,7 @@ func (r *Reader) Read(ctx context.Context, p []byte, off int64) (*View, int, err
 			n, err := r.copy(ctx, p[:end-off], off, piece)
 			return nil, n, err
 		}
-		again, err := v.await(ctx)
+		again, err := v.await(ctx, since)
 		if err == nil {
 			return v, 0, nil
 		}
@@ -167,6 +168,7 @@ func (c *Content) coverLocked(off, end int64, piece func(int64) Range) bool {
 // copy reads block by block. It holds none while it waits for the memory of the
 // next: so readers never wait for one another in a circle.
 func (r *Reader) copy(ctx context.Context, p []byte, off int64, piece func(int64) Range) (n int, err error) {
+	since := r.c.begun.Load()
 	for n < len(p) {
 		pos := off + int64(n)
 		b, err := r.c.block(ctx, pos, piece(pos))
@@ -175,7 +177,7 @@ func (r *Reader) copy(ctx context.Context, p []byte, off int64, piece func(int64
 		}
 		end := min(b.end, off+int64(len(p)))
 		v := &View{c: r.c, parts: []part{{b, pos, end}}}
-		again, err := v.await(ctx)
+		again, err := v.await(ctx, since)
 		if err != nil {
 			v.drop()
 			if again {
@@ -251,11 +253,12 @@ func (c *Content) viewLocked(off, end int64) *View {
 
 // await waits until all bytes are there. again says that what failed was begun
 // before anybody asked for it, maybe under other conditions: it is gone now, and
-// worth an attempt of the read's own.
-func (v *View) await(ctx context.Context) (again bool, err error) {
+// worth an attempt of the read's own. Only the first since blocks count so: what
+// is fetched ahead while the read tries would make it try forever.
+func (v *View) await(ctx context.Context, since int64) (again bool, err error) {
 	for _, p := range v.parts {
 		if err := p.b.await(ctx, p.end-p.b.off); err != nil {
-			return p.b.ahead && ctx.Err() == nil && !errors.Is(err, errReaderClosed), err
+			return p.b.ahead && p.b.nth <= since && ctx.Err() == nil && !errors.Is(err, errReaderClosed), err
 		}
 	}
 	return false, nil

@@ -32,9 +32,11 @@ type FS struct {
 	passes   bool        // the kernel can read files of disk by itself
 	links    xattr.Linker
 	tree     *tree
-	siblings *siblings
+	siblings siblings
 	guard    *guard
 	flight   singleflight.Group // lookups of one key under way
+
+	archived toldOnce // archived objects that the log has told of
 
 	notify *notifier
 	sweeps *sweeper
@@ -115,7 +117,7 @@ func Mount(dir string, o Options) (Server, error) {
 	f := &FS{
 		opt: o, log: o.Logger, b: o.Bucket, stage: stage, dir: dir, since: time.Now(),
 		meta: cache.NewMetadata(o.MetadataTTL), memory: cache.NewMemory(o.MemoryLimit - maxWrite*int64(o.background())),
-		tree: newTree(), guard: newGuard(), siblings: newSiblings(o.MetadataTTL),
+		tree: newTree(), guard: newGuard(),
 	}
 	if o.CacheDir != "" {
 		f.disk, err = cache.OpenDisk(cache.DiskOptions{Dir: o.CacheDir, Size: o.CacheSize, MinFree: o.CacheMinFree, Log: o.Logger})

@@ -89,7 +89,7 @@ func (f *FS) resolve(ctx context.Context, key string, fileOnly bool) (cache.Entr
 		}
 		return e, left, nil
 	}
-	if dir := cache.ParentKey(key); f.siblings.worthListing(dir) {
+	if dir := cache.ParentKey(key); f.siblings.worthListing(dir, f.meta.TTL()) {
 		// Where it fails, the name's own questions say why.
 		_ = f.together(ctx, "\x00list "+dir, func(ctx context.Context) error { return f.listOnce(ctx, dir) })
 		if e, left, s := f.cached(key, fileOnly); s == cache.Found {
@@ -150,11 +150,17 @@ func endsParts(key string) bool { return lastPart(key) != "" && key[len(key)-1] 
 // there anything below it as a directory.
 func (f *FS) ask(ctx context.Context, key string) error {
 	mark := f.meta.Mark()
+	var denied error
+	isDir := false
 	var g errgroup.Group
 	if endsParts(key) {
 		g.Go(func() error {
 			_, err := f.head(ctx, key, mark)
-			if errors.Is(err, bucket.ErrNotExist) {
+			switch {
+			case errors.Is(err, bucket.ErrNotExist):
+				return nil
+			case errors.Is(err, bucket.ErrPermission):
+				denied = err
 				return nil
 			}
 			return err
@@ -165,9 +171,16 @@ func (f *FS) ask(ctx context.Context, key string) error {
 		if errors.Is(err, bucket.ErrNotExist) {
 			return nil
 		}
+		isDir = err == nil
 		return err
 	})
-	return g.Wait()
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	if isDir {
+		return nil // whatever may be said of an object: the directory goes before it
+	}
+	return denied
 }
 
 // uncached is resolve where nothing is believed beyond its moment.

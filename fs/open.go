@@ -76,11 +76,8 @@ func (n *node) open(ctx context.Context, write bool) (*fileHandle, error) {
 // revalidate makes sure that the inode shows the newest version. For a reader
 // it does so with the GET of the first bytes, which it returns.
 func (n *node) revalidate(ctx context.Context, write bool) (*firstGet, error) {
-	n.mu.Lock()
-	local := n.dirtyLocked()
-	have := n.mu.obj
-	asked := have.Full && time.Since(n.mu.asked) < justAsked
-	n.mu.Unlock()
+	have, asked := n.askedJustNow()
+	local := n.isDirty()
 	if local || asked || n.gone() || n.kind != kindFile {
 		return nil, nil
 	}
@@ -106,6 +103,14 @@ func (n *node) revalidate(ctx context.Context, write bool) (*firstGet, error) {
 		return nil, errors.Join(err, body.Close())
 	}
 	return &firstGet{etag: o.ETag, opened: cache.Opened{Body: body, Off: 0, Len: min(want, o.Size)}}, nil
+}
+
+// askedJustNow is the version shown, and whether a HEAD that has just been sent
+// said that it is the newest.
+func (n *node) askedJustNow() (bucket.Object, bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.mu.obj, n.mu.obj.Full && time.Since(n.mu.asked) < justAsked
 }
 
 // firstGet is the answer to an open's GET.

@@ -10,9 +10,9 @@ import (
 
 // siblings notes which directories are asked for one name after another. One
 // listing then answers for all of them, where each name alone costs two requests.
+// The zero value is empty.
 type siblings struct {
 	mu   sync.Mutex
-	ttl  time.Duration
 	seen *simplelru.LRU[string, asked]
 }
 
@@ -31,19 +31,16 @@ const (
 	maxAsked = 10_000
 )
 
-func newSiblings(ttl time.Duration) *siblings {
-	s := &siblings{ttl: ttl}
-	s.seen, _ = simplelru.NewLRU[string, asked](maxAsked, nil) // fails only for a size of 0
-	return s
-}
-
 // worthListing notes that a name in dir has to be asked for, and tells whether
-// to list the directory instead.
-func (s *siblings) worthListing(dir string) bool {
+// to list the directory instead. What is older than ttl does not count.
+func (s *siblings) worthListing(dir string, ttl time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.seen == nil {
+		s.seen, _ = simplelru.NewLRU[string, asked](maxAsked, nil) // fails only for a size of 0
+	}
 	a, ok := s.seen.Get(dir)
-	if !ok || time.Since(a.since) > s.ttl {
+	if !ok || time.Since(a.since) > ttl {
 		a = asked{since: time.Now()}
 	}
 	a.names++
