@@ -21,10 +21,12 @@ const (
 	firstPiece = 1 << 20   // of a stream that begins at the beginning
 	minPiece   = 2 << 20   // of read-ahead: a shorter one would cost requests and gain little
 	maxPiece   = 8 << 20   // a longer one gains nothing at 60 MB/s a request
-	maxWindow  = 128 << 20 // 16 pieces: what a parallel client would have under way
-	maxScore   = 2 * maxWindow / eagerness
-	eagerness  = 4         // the window is so many times what was read in sequence
-	earns      = 512 << 10 // read in sequence before anything is fetched ahead
+	maxWindow = 128 << 20 // 16 pieces: what a parallel client would have under way
+	// leastWindow is what each of many readers gets.
+	leastWindow = 8 << 20
+	maxScore    = 2 * maxWindow / eagerness
+	eagerness   = 4         // the window is so many times what was read in sequence
+	earns       = 512 << 10 // read in sequence before anything is fetched ahead
 
 	maxStreams = 8  // of one handle
 	maxStrides = 16 // reads ahead of one that leaps by equal steps

@@ -125,7 +125,8 @@ func (r *Reader) plan(off, end int64) (piece func(int64) Range, v *View, err err
 	}
 	if covered { // else those bytes come first
 		c.passedLocked(plan.passed)
-		c.aheadLocked(plan.ahead, plan.size, forAhead)
+		ahead := c.fairLocked(plan.ahead)
+		c.aheadLocked(ahead, max(min(plan.size, ahead.Len()/4), minPiece), forAhead)
 		for _, s := range plan.strides {
 			c.aheadLocked(s, s.Len(), forAhead)
 		}
@@ -136,6 +137,13 @@ func (r *Reader) plan(off, end int64) (piece func(int64) Range, v *View, err err
 	}
 	m.grantLocked() // what was passed may be given up
 	return piece, v, nil
+}
+
+// fairLocked cuts what a reader would fetch ahead to its part of what all of them
+// together need: the bandwidth that a window fills is shared by them, too.
+func (c *Content) fairLocked(win Range) Range {
+	win.End = min(win.End, win.Off+max(maxWindow/int64(max(c.mem.mu.active, 1)), leastWindow))
+	return win
 }
 
 // coverLocked begins to fetch what is missing of [off, end); false where there
