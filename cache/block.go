@@ -29,6 +29,7 @@ type block struct {
 	served int64 // bytes that reads have got
 	unread bool  // fetched ahead, and no reader has been there
 	ahead  bool  // its fetch was begun before anybody wanted it
+	fill   bool  // fetched as one part of the whole object
 	gone   bool  // removed from Content.blocks
 	freed  bool
 	idle   *lru.Element // in one of the lists of Memory

@@ -40,13 +40,16 @@ type Content struct {
 	wg     sync.WaitGroup // the fetches
 	begun  atomic.Int64   // blocks so far
 
+	give *giving // nil: nobody takes content off our hands
+
 	// Guarded by mem.mu.
 	mu struct {
 		blocks  []*block // sorted, disjoint; those that reads may use
 		chunks  int      // that blocks hold, also those that are gone
 		readers int
 		closed  bool
-		filling bool // all of the object is wanted, as far as memory reaches
+		filling bool   // all of the object is wanted, as far as memory reaches
+		given   Ranges // what the kernel has, and is not fetched for a fill again
 	}
 }
 
@@ -189,6 +192,7 @@ func (c *Content) fetch(ctx context.Context, b *block, body io.ReadCloser) error
 		}
 		c.store(b, from)
 	}
+	c.giveAway(b)
 	return nil
 }
 
@@ -278,7 +282,7 @@ func (c *Content) aheadLocked(win Range, piece int64, u urgency) {
 }
 
 // denseParallel is how many fetches a fill of the whole object has under way.
-const denseParallel = 16
+const denseParallel = maxWindow / maxPiece
 
 // fillLocked goes on with fetching all that is missing, behind the back of a
 // random reader.
@@ -297,13 +301,26 @@ func (c *Content) fillLocked() {
 			pos = b.end
 			continue
 		}
+		missing := c.mu.given.Missing(pos, min(pos+maxPiece, c.size))
+		if len(missing) == 0 {
+			pos += maxPiece
+			continue
+		}
 		before := len(c.mu.blocks)
-		hole := c.clipLocked(Range{pos, pos + maxPiece}, pos)
+		hole := c.clipLocked(missing[0], missing[0].Off)
+		if hole.Len() <= 0 {
+			pos = missing[0].End // a block has it
+			continue
+		}
 		c.aheadLocked(hole, maxPiece, spareOnly)
 		if len(c.mu.blocks) == before {
 			return // no memory: the next block that is read makes room
 		}
+		for _, b := range c.mu.blocks {
+			b.fill = b.fill || b.off == hole.Off
+		}
 		running += len(c.mu.blocks) - before
+		pos = hole.End
 	}
 }
 

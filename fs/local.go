@@ -138,5 +138,10 @@ func (n *node) readerLocked(opened *cache.Opened) *cache.Reader {
 		}
 	}
 	n.mu.content = cache.NewContent(n.fs.memory, &pinned{n}, n.mu.obj.Size, n.fs.onDisk(n.mu.obj))
+	if n.mu.writers == 0 { // else old bytes could come over what is written
+		n.mu.content.GiveTo(func(off int64, data []byte) bool {
+			return n.EmbeddedInode().WriteCache(off, data) == 0
+		})
+	}
 	return n.mu.content.Reader(opened)
 }

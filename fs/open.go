@@ -147,6 +147,19 @@ func (n *node) accept(e cache.Entry) error {
 // newHandle registers a handle; first may be nil. It fails where the kernel has
 // begun to read n by itself (see pass): then another look finds another inode.
 func (n *node) newHandle(write bool, first *firstGet) (*fileHandle, error) {
+	h, err := n.register(write, first)
+	if err == nil && write {
+		n.mu.Lock()
+		c := n.mu.content
+		n.mu.Unlock()
+		if c != nil {
+			c.StopGiving() // no write comes before this open has ended
+		}
+	}
+	return h, err
+}
+
+func (n *node) register(write bool, first *firstGet) (*fileHandle, error) {
 	h := &fileHandle{n: n, write: write}
 	n.mu.Lock()
 	defer n.mu.Unlock()
