@@ -155,7 +155,7 @@ type watchdog struct {
 	timer  *time.Timer
 
 	since   time.Time
-	longest time.Duration // that it had to wait
+	longest atomic.Int64 // nanoseconds that it had to wait; a Close may come during a Read
 }
 
 func (w *watchdog) start() {
@@ -169,7 +169,7 @@ func (w *watchdog) start() {
 
 func (w *watchdog) stop() {
 	w.timer.Stop()
-	w.longest = max(w.longest, time.Since(w.since))
+	w.longest.Store(max(w.longest.Load(), int64(time.Since(w.since))))
 }
 
 // progress restarts the wait of a watchdog that runs.
@@ -223,7 +223,7 @@ func (b *downBody) Close() error {
 	err := b.ReadCloser.Close()
 	b.dog.timer.Stop()
 	if p := b.dog.call.pace; p != nil && b.ctx.Err() == nil {
-		p.saw(b.dog.longest)
+		p.saw(time.Duration(b.dog.longest.Load()))
 	}
 	b.dog.cancel(nil)
 	return err

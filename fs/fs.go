@@ -127,7 +127,7 @@ func Mount(dir string, o Options) (Server, error) {
 	}
 	f.root = f.tree.addRoot(f, o.Prefix)
 	f.notify, f.sweeps = newNotifier(f), newSweeper(f.tree, f.memory)
-	f.server, err = fusefs.Mount(dir, f.root, f.mountOptions())
+	f.server, err = f.mount()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("mounting at %s: %w", dir, err), f.Close())
 	}

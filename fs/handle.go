@@ -27,8 +27,7 @@ var (
 type fileHandle struct {
 	n      *node
 	write  bool
-	passed bool          // the kernel reads file, and does not ask us
-	file   *os.File      // of the disk cache; nil where another handle has it
+	passed bool          // the kernel reads n's backing file, and does not ask us
 	reader *cache.Reader // guarded by n.mu; nil where there was local content, or none at all, at open
 }
 
@@ -157,14 +156,6 @@ func (h *fileHandle) Fsync(ctx context.Context, _ uint32) syscall.Errno {
 	return h.n.fs.fail("fsync", h.n.key(), h.n.commit(ctx))
 }
 
-// Release is the end of the handle. Content that came after the last flush (a
-// mapping's) is stored now; what cannot be stored is kept for recovery, and the
-// file shows again what the bucket has.
-func (h *fileHandle) Release(ctx context.Context) syscall.Errno {
-	h.end(ctx)
-	return 0
-}
-
 func (h *fileHandle) end(ctx context.Context) {
 	last := h.close()
 	if h.write && last {
@@ -179,8 +170,9 @@ func (h *fileHandle) close() (last bool) {
 	n.mu.Lock()
 	reader := h.reader
 	n.mu.handles--
+	var backing *os.File
 	if h.passed {
-		n.mu.passed--
+		backing = n.unpassLocked()
 	}
 	if h.write {
 		n.mu.writers--
@@ -190,7 +182,9 @@ func (h *fileHandle) close() (last bool) {
 	if reader != nil {
 		reader.Close()
 	}
-	h.closeFile()
+	if backing != nil {
+		_ = backing.Close() // read only
+	}
 	return last
 }
 

@@ -94,8 +94,6 @@ func (f *FS) resolve(ctx context.Context, key string, fileOnly bool) (cache.Entr
 		_ = f.together(ctx, "\x00list "+dir, func(ctx context.Context) error { return f.listOnce(ctx, dir) })
 		if e, left, s := f.cached(key, fileOnly); s == cache.Found {
 			return e, left, nil
-		} else if s == cache.Absent {
-			return cache.Entry{}, 0, bucket.ErrNotExist
 		}
 	}
 	if err := f.together(ctx, key, func(ctx context.Context) error { return f.ask(ctx, key) }); err != nil {

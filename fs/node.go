@@ -2,6 +2,7 @@ package fs
 
 import (
 	"context"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -50,9 +51,12 @@ type node struct {
 		givenUp *int64            // size in bytes of the local content that was given up
 		content *cache.Content    // of the version shown, while it has readers
 		handles int
-		passed  int // of them, those whose reads the kernel does by itself
+		passed  int      // of them, those whose reads the kernel does by itself
+		backing *os.File // what it reads, while passed is not 0
 		writers int
-		failed  error // of the last commit, until one succeeds
+
+		releases []<-chan struct{} // under way, each until it is closed; see releases
+		failed   error             // of the last commit, until one succeeds
 	}
 }
 

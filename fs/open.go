@@ -66,16 +66,23 @@ func (n *node) open(ctx context.Context, write bool) (*fileHandle, error) {
 	if err != nil {
 		return nil, err
 	}
-	if h, err := n.pass(write); h != nil || err != nil {
-		first.close()
-		return h, err
-	}
-	return n.newHandle(write, first)
+	return n.handle(write, first)
 }
 
 // revalidate makes sure that the inode shows the newest version. For a reader
-// it does so with the GET of the first bytes, which it returns.
+// it does so with the GET of the first bytes, which it returns. It asks again
+// where a commit of ours came between the question and its answer.
 func (n *node) revalidate(ctx context.Context, write bool) (*firstGet, error) {
+	for {
+		have := n.version()
+		first, err := n.askNewest(ctx, write)
+		if !errors.Is(err, syscall.ESTALE) || n.gone() || n.version().ETag == have.ETag && !n.isDirty() {
+			return first, err
+		}
+	}
+}
+
+func (n *node) askNewest(ctx context.Context, write bool) (*firstGet, error) {
 	have, asked := n.askedJustNow()
 	local := n.isDirty()
 	if local || asked || n.gone() || n.kind != kindFile {
@@ -145,7 +152,7 @@ func (n *node) accept(e cache.Entry) error {
 }
 
 // newHandle registers a handle; first may be nil. It fails where the kernel has
-// begun to read n by itself (see pass): then another look finds another inode.
+// begun to read n by itself (see pass).
 func (n *node) newHandle(write bool, first *firstGet) (*fileHandle, error) {
 	h, err := n.register(write, first)
 	if err == nil && write {
@@ -165,7 +172,7 @@ func (n *node) register(write bool, first *firstGet) (*fileHandle, error) {
 	defer n.mu.Unlock()
 	if n.mu.passed > 0 {
 		first.close()
-		return nil, syscall.ESTALE
+		return nil, errRaced
 	}
 	n.mu.handles++
 	if write {

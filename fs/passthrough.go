@@ -1,9 +1,11 @@
 package fs
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	fusefs "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -61,6 +63,31 @@ func (f *FS) tryPassthrough() {
 	f.log.Debug("passthrough: completely cached files are read by the kernel")
 }
 
+// errRaced tells that another open or close came in between: look again.
+var errRaced = errors.New("another open came in between")
+
+// mostRaces bounds how often an open looks again. Each time another open or
+// commit of the same inode has made its way.
+const mostRaces = 100
+
+// handle opens n, for the kernel to read by itself where it can. It is ESTALE
+// where a writer has to look the name up again. It closes first, or uses it.
+func (n *node) handle(write bool, first *firstGet) (*fileHandle, error) {
+	for range mostRaces {
+		h, err := n.pass(write)
+		if h == nil && err == nil {
+			h, err = n.newHandle(write, first)
+			first = nil
+		}
+		if !errors.Is(err, errRaced) {
+			first.close()
+			return h, err
+		}
+	}
+	first.close()
+	return nil, syscall.ESTALE
+}
+
 // pass opens n for the kernel to read by itself, if it can; else nil.
 //
 // The kernel has one way to read an inode at a time, and what it reads is the
@@ -68,47 +95,87 @@ func (f *FS) tryPassthrough() {
 // inode that is read this way is not written: a writer is told ESTALE, at which
 // the kernel looks the name up again, and gets an inode of its own.
 func (n *node) pass(write bool) (*fileHandle, error) {
-	if !n.fs.passes {
+	if !n.fs.passes || n.kind != kindFile {
 		return nil, nil //nolint:nilnil // no handle is no fault
 	}
 	n.mu.Lock()
-	passed, others := n.mu.passed > 0, n.mu.handles > n.mu.passed || n.mu.draft != nil
+	passed, others := n.mu.passed > 0, !n.passableLocked()
 	o := n.mu.obj
 	n.mu.Unlock()
-	if write {
-		if !passed {
-			return nil, nil //nolint:nilnil // as above
-		}
-		n.fs.tree.outdate(n)
+	if write && passed {
+		n.fs.tree.await(n)
 		return nil, syscall.ESTALE
 	}
-	if others || n.kind != kindFile {
+	if write || others || !passed && n.fs.tree.awaited(n) {
 		return nil, nil //nolint:nilnil // as above
 	}
-	h := &fileHandle{n: n, passed: true}
+	var file *os.File
 	if !passed {
 		d := n.fs.onDisk(o)
 		defer d.Close()
-		if h.file, passed = d.Passthrough(); !passed {
+		if file, passed = d.Passthrough(); !passed {
 			return nil, nil //nolint:nilnil // as above
 		}
 	}
+	return n.addPassed(o, file)
+}
+
+// passableLocked tells that nobody has n open for us to read, or to write.
+func (n *node) passableLocked() bool {
+	if n.mu.passed > 0 {
+		return true // and nobody has come to since
+	}
+	return n.mu.handles == 0 && n.mu.draft == nil && n.releasedLocked()
+}
+
+// addPassed registers a handle whose reads the kernel does. All such handles of
+// an inode share one file, which is nil here where another should have opened it.
+func (n *node) addPassed(o bucket.Object, file *os.File) (*fileHandle, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.mu.handles > n.mu.passed || n.mu.draft != nil || n.mu.obj.ETag != o.ETag {
-		h.closeFile()
-		return nil, syscall.ESTALE // somebody else came in between: the kernel asks again
+	if n.mu.backing == nil && file != nil && n.passableLocked() && n.mu.obj.ETag == o.ETag {
+		n.mu.backing, file = file, nil
+	}
+	if file != nil {
+		_ = file.Close() // read only
+	}
+	if n.mu.backing == nil || n.mu.obj.ETag != o.ETag {
+		return nil, errRaced
 	}
 	n.mu.handles++
 	n.mu.passed++
 	n.fs.log.Debug("open: the kernel reads the disk cache", "key", o.Key, "bytes", o.Size)
-	return h, nil
+	return &fileHandle{n: n, passed: true}, nil
 }
 
-func (h *fileHandle) closeFile() {
-	if h.file != nil {
-		_ = h.file.Close() // read only
+// unpassLocked ends what addPassed began. The caller closes what it returns.
+func (n *node) unpassLocked() (file *os.File) {
+	if n.mu.passed--; n.mu.passed == 0 {
+		file, n.mu.backing = n.mu.backing, nil
 	}
+	return file
+}
+
+// awaitTime is how long a writer that was told to look again is waited for: for
+// its lookup, and the question of its open whether that is the newest version.
+const awaitTime = 3 * time.Second
+
+// await ends n's lineage at its key for a writer's sake. Until the writer has
+// opened the next one, the kernel must not begin to read that one by itself: a
+// name is looked up again once only.
+func (t *tree) await(n *node) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.writers[n.loc.key] = time.Now()
+	t.dropLocked(n)
+}
+
+// awaited tells whether a writer is on its way to n.
+func (t *tree) awaited(n *node) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	at, ok := t.writers[n.loc.key]
+	return ok && time.Since(at) < awaitTime
 }
 
 // passHandle is a fileHandle that go-fuse takes for one that the kernel may read
@@ -117,12 +184,15 @@ type passHandle struct{ *fileHandle }
 
 var _ fusefs.FilePassthroughFder = passHandle{}
 
-// PassthroughFd is asked for the first of an inode's handles.
+// PassthroughFd is asked for one of an inode's handles, whichever comes first. So
+// each of them has an answer: the kernel refuses to read an inode in two ways.
 func (h passHandle) PassthroughFd() (int, bool) {
-	if h.file == nil {
+	h.n.mu.Lock()
+	defer h.n.mu.Unlock()
+	if h.n.mu.backing == nil {
 		return 0, false
 	}
-	return int(h.file.Fd()), true
+	return int(h.n.mu.backing.Fd()), true
 }
 
 // answer is the handle as go-fuse shall see it.

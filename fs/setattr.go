@@ -47,11 +47,8 @@ func (n *node) setSize(ctx context.Context, h fusefs.FileHandle, size int64) err
 	if _, err := n.revalidate(ctx, true); err != nil {
 		return err
 	}
-	if _, err := n.pass(true); err != nil {
-		return err
-	}
 	// A handle of our own: its end settles what cannot be stored.
-	tmp, err := n.newHandle(true, nil)
+	tmp, err := n.handle(true, nil)
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ type siblings struct {
 type asked struct {
 	since time.Time
 	names int
-	long  bool // one page does not list it
+	done  bool // it has been listed, or is too long for one page
 }
 
 const (
@@ -45,23 +45,25 @@ func (s *siblings) worthListing(dir string, ttl time.Duration) bool {
 	}
 	a.names++
 	s.seen.Add(dir, a)
-	return a.names > manyNames && !a.long
+	return a.names > manyNames && !a.done
 }
 
-// tooLong notes that a listing of dir has more than one page.
-func (s *siblings) tooLong(dir string) {
+// listed notes that dir is not worth it again for a while: what its listing does
+// not show has to be asked for, and one page says nothing of a long directory.
+func (s *siblings) listed(dir string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.seen.Add(dir, asked{since: time.Now(), long: true})
+	s.seen.Add(dir, asked{since: time.Now(), done: true})
 }
 
-// listOnce learns all names of dir, if one page has them.
+// listOnce learns which names are in dir, if one page has them all.
 func (f *FS) listOnce(ctx context.Context, dir string) error {
 	l := f.newLister(dir)
+	l.hint = true
 	defer l.cancel()
-	_, done, err := l.next(ctx)
-	if err == nil && !done {
-		f.siblings.tooLong(dir)
+	_, _, err := l.next(ctx)
+	if err == nil {
+		f.siblings.listed(dir)
 	}
 	return err
 }
