@@ -275,7 +275,7 @@ func (c *Content) aheadLocked(win Range, piece int64, u urgency) {
 			return
 		}
 		b := c.startLocked(hole, chunks, nil)
-		b.unread, b.ahead = true, true
+		b.unread, b.ahead, b.fill = true, true, u == spareOnly
 		m.mu.fetches++
 		pos = b.end
 	}
@@ -316,11 +316,8 @@ func (c *Content) fillLocked() {
 		if len(c.mu.blocks) == before {
 			return // no memory: the next block that is read makes room
 		}
-		for _, b := range c.mu.blocks {
-			b.fill = b.fill || b.off == hole.Off
-		}
 		running += len(c.mu.blocks) - before
-		pos = hole.End
+		pos = hole.End // or less, where memory ends
 	}
 }
 
