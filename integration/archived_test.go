@@ -158,7 +158,8 @@ func TestRestoredObject(t *testing.T) {
 	m := e.mount(t, mountOptions{args: []string{"--metadata-ttl", "1h"}})
 	const ongoing, restored = `ongoing-request="true"`, `ongoing-request="false", expiry-date="Fri, 21 Dec 2035 00:00:00 GMT"`
 	for _, c := range []struct{ state, shown, content string }{
-		{"", "archived: not restored", ""}, {ongoing, ongoing, ""}, {restored, restored, "content"}, {"", "archived: not restored", ""},
+		{"", "archived: not restored", ""}, {ongoing, ongoing, ""}, {restored, restored, "content"},
+		{"", "archived: not restored", "content"}, // by the page cache: the version is the same
 	} {
 		a.restore.Store(c.state)
 		time.Sleep(trusted)
