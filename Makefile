@@ -10,6 +10,8 @@
 # make apps    real programs on a mount, in TAP form
 # make bench   speed, beside the SDK, a null filesystem and peers; BENCH='--workloads W1,W4 --compare old.json'
 # make soak    all of these, for hours
+# make test-small-memory   the tests of ./integration with --memory-limit=32MiB on each mount that sets none itself;
+#              PAILFS_TEST_FLAGS='--flag ...' gives the mounts of those tests any flags
 
 GO       ?= go
 PREFIX   ?= /usr/local
@@ -28,7 +30,7 @@ MODEL_TIME ?= 5m
 CRASH_RUNS ?= 200
 BENCH      ?=
 
-.PHONY: all build test lint demo install clean deps budget model crash mutants apps bench microbench soak
+.PHONY: all build test test-small-memory lint demo install clean deps budget model crash mutants apps bench microbench soak
 
 all: build
 
@@ -40,6 +42,11 @@ test: TOOLS += python3:python3 perl:perl wget:wget $(APPS)
 test: deps build
 	$(GO) test -race -count=1 -timeout 50m ./...
 	cd $(S3SERVER) && $(GO) test -race -count=1 -timeout 10m ./...
+
+# What needs much memory at once must wait, and still end, with the same bytes.
+test-small-memory: TOOLS += python3:python3 perl:perl wget:wget
+test-small-memory: deps
+	PAILFS_TEST_FLAGS='$(strip --memory-limit=32MiB $(PAILFS_TEST_FLAGS))' $(GO) test -race -count=1 -timeout 50m ./integration
 
 lint:
 	@unformatted=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \

@@ -24,6 +24,9 @@ type API interface {
 	Get(ctx context.Context, in GetInput) (Object, io.ReadCloser, error)
 	// Fill reads exactly len(p) bytes at off of the given version into p.
 	Fill(ctx context.Context, key, etag string, off int64, p []byte) error
+	// Stream hands the n bytes at off of the given version to to.ReadFrom, in
+	// order and as they arrive, in one call or in several.
+	Stream(ctx context.Context, key, etag string, off, n int64, to io.ReaderFrom) error
 	// Download writes the whole range [off, off+n) of the given version to w
 	// with parallel ranged requests.
 	Download(ctx context.Context, key, etag string, off, n int64, w io.WriterAt) error

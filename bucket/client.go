@@ -39,6 +39,7 @@ type Bucket struct {
 	creds    aws.CredentialsProvider // nil when anonymous
 	http     *transport
 	throttle *throttle
+	pace     pace
 	log      *slog.Logger
 
 	mu struct {

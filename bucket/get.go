@@ -26,10 +26,10 @@ func (b *Bucket) Get(ctx context.Context, in GetInput) (Object, io.ReadCloser, e
 	if in.Len == 0 {
 		return b.getNothing(ctx, in)
 	}
-	o, body, err := b.get(ctx, in, true)
+	o, body, err := b.get(ctx, in, true, 0)
 	if in.Off == 0 && errors.Is(err, ErrRange) {
 		// No range of an empty object can be satisfied: ask for all of it.
-		return b.get(ctx, in, false)
+		return b.get(ctx, in, false, 0)
 	}
 	return o, body, err
 }
@@ -49,9 +49,9 @@ func (b *Bucket) getNothing(ctx context.Context, in GetInput) (Object, io.ReadCl
 }
 
 // get sends one GET, with a Range header if ranged is set. The body is limited
-// to what in asks for either way.
-func (b *Bucket) get(ctx context.Context, in GetInput, ranged bool) (Object, io.ReadCloser, error) {
-	out, err := b.s3().GetObject(b.transfer(ctx), b.getRequest(in, ranged))
+// to what in asks for either way. So many GETs just before it brought nothing.
+func (b *Bucket) get(ctx context.Context, in GetInput, ranged bool, fruitless int) (Object, io.ReadCloser, error) {
+	out, err := b.s3().GetObject(b.reading(ctx, fruitless), b.getRequest(in, ranged))
 	if err != nil {
 		return Object{}, nil, fail(ctx, "GetObject", in.Key, err)
 	}

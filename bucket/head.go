@@ -44,5 +44,7 @@ func (b *Bucket) Head(ctx context.Context, key string) (Object, error) {
 		Metadata: lowerKeys(out.Metadata),
 		TagCount: int(aws.ToInt32(out.TagCount)),
 		Restore:  aws.ToString(out.Restore),
+
+		ArchiveStatus: string(out.ArchiveStatus),
 	}, nil
 }

@@ -1,6 +1,10 @@
 package bucket
 
-import "time"
+import (
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
 
 // Object is what S3 says of one version of one object.
 type Object struct {
@@ -22,6 +26,9 @@ type Object struct {
 	TagCount int
 	// Restore is the x-amz-restore header of an archived object.
 	Restore string
+	// ArchiveStatus is the archive tier that an object of INTELLIGENT_TIERING is
+	// in; "" where it can be read. Only a HEAD tells it.
+	ArchiveStatus string
 }
 
 // Headers are the stored HTTP headers of an object.
@@ -37,6 +44,22 @@ type Headers struct {
 // SameVersion reports whether o and p are the same version of the same key.
 func (o Object) SameVersion(p Object) bool {
 	return o.Key == p.Key && o.ETag == p.ETag
+}
+
+// IsArchived reports whether the object has to be restored before it can be read,
+// or had to be, as far as o knows: by its class, or by the tier that its class
+// has moved it to.
+func (o Object) IsArchived() bool {
+	switch types.StorageClass(o.StorageClass) {
+	case types.StorageClassGlacier, types.StorageClassDeepArchive:
+		return true
+	}
+	return o.Restore != "" || o.ArchiveStatus != ""
+}
+
+// MayBeArchived reports whether IsArchived, or a HEAD could say so.
+func (o Object) MayBeArchived() bool {
+	return o.IsArchived() || types.StorageClass(o.StorageClass) == types.StorageClassIntelligentTiering
 }
 
 // Page is one page of a listing. It can be empty and still have a Next.

@@ -200,6 +200,7 @@ func TestConflictSendsThePartsAgain(t *testing.T) {
 	}
 }
 
+// K18 B147: a failed upload leaves no parts behind.
 func TestFailedUploadIsAborted(t *testing.T) {
 	s := &shelf{}
 	f := newFake(t, func(w http.ResponseWriter, r *http.Request) {

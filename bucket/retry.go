@@ -30,6 +30,9 @@ type call struct {
 	stall time.Duration // longest wait for progress in one attempt
 	limit time.Duration // of idle time over all attempts
 	dead  time.Duration // of consecutive failures to connect
+	pace  *pace         // of a read: how soon an attempt counts as stalled; else nil
+
+	fruitless int // attempts before this call that brought nothing
 
 	progress atomic.Int64 // unix ns of the last byte, or of the attempt's start
 	sent     atomic.Bool  // an attempt may have reached the store
@@ -67,6 +70,22 @@ func (b *Bucket) short(ctx context.Context) (context.Context, context.CancelFunc
 // what Options.Deadline bounds is the sum of the waits without progress.
 func (b *Bucket) transfer(ctx context.Context) context.Context {
 	return context.WithValue(ctx, callKey{}, newCall(b.opts.Deadline))
+}
+
+// reading is transfer for a GET after so many in a row that brought nothing. One
+// that stalls for longer than the store's usual is sent again.
+func (b *Bucket) reading(ctx context.Context, fruitless int) context.Context {
+	c := newCall(b.opts.Deadline)
+	c.pace, c.fruitless = &b.pace, fruitless
+	return context.WithValue(ctx, callKey{}, c)
+}
+
+// patience is how long this attempt may go on without progress.
+func (c *call) patience() time.Duration {
+	if c.pace == nil {
+		return c.stall
+	}
+	return min(c.stall, c.pace.patience()<<min(c.attempts()-1+c.fruitless, 8))
 }
 
 // slow begins a call that the store may work on for minutes before it answers:

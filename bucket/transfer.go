@@ -2,7 +2,7 @@ package bucket
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"io"
 	"time"
 
@@ -12,12 +12,19 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Fill reads exactly len(p) bytes at off of the version etag into p, or fails:
-// with ErrChanged where the key has another version now, with ErrRange where the
-// object ends before. A transfer that breaks goes on from where it stopped, until
-// nothing has come for Options.Deadline. On an error p's content is undefined.
+// Fill reads exactly len(p) bytes at off of the version etag into p, or fails as
+// Stream does. On an error p's content is undefined.
 func (b *Bucket) Fill(ctx context.Context, key, etag string, off int64, p []byte) error {
-	return b.fill(ctx, key, etag, off, int64(len(p)), sliceAt(p))
+	return b.Stream(ctx, key, etag, off, int64(len(p)), &sliceSink{p})
+}
+
+// Stream hands the n bytes at off of the version etag to to.ReadFrom, in order
+// and as they arrive; it calls it again with what follows when a transfer broke.
+// It fails with ErrChanged where the key has another version now, with ErrRange
+// where the object ends before. A transfer that breaks goes on from where it
+// stopped, until nothing has come for Options.Deadline.
+func (b *Bucket) Stream(ctx context.Context, key, etag string, off, n int64, to io.ReaderFrom) error {
+	return b.fill(ctx, key, etag, off, n, func(*window) destination { return to })
 }
 
 // Download writes the bytes [off, off+n) of the version etag to w, each at its
@@ -30,7 +37,8 @@ func (b *Bucket) Download(ctx context.Context, key, etag string, off, n int64, w
 	for at := off; at < off+n && inner.Err() == nil; at += b.opts.PartSize {
 		part := min(b.opts.PartSize, off+n-at)
 		group.Go(func() error {
-			return b.fill(inner, key, etag, at, part, io.NewOffsetWriter(w, at))
+			to := io.NewOffsetWriter(w, at)
+			return b.fill(inner, key, etag, at, part, func(win *window) destination { return &writerSink{to, win} })
 		})
 	}
 	if err := group.Wait(); err != nil {
@@ -39,8 +47,11 @@ func (b *Bucket) Download(ctx context.Context, key, etag string, off, n int64, w
 	return fail(ctx, "GetObject", key, ctx.Err())
 }
 
-// fill writes the n bytes at off to w, at 0.
-func (b *Bucket) fill(ctx context.Context, key, etag string, off, n int64, w io.WriterAt) error {
+// destination takes the bytes of a transfer from the stream that they come in.
+type destination = io.ReaderFrom
+
+// fill hands the n bytes at off to what to returns for each window.
+func (b *Bucket) fill(ctx context.Context, key, etag string, off, n int64, to func(*window) destination) error {
 	const op = "GetObject"
 	if etag == "" {
 		// Without If-Match a fill that goes on could mix two versions.
@@ -49,11 +60,12 @@ func (b *Bucket) fill(ctx context.Context, key, etag string, off, n int64, w io.
 	var done int64
 	last := time.Now()
 	for try := 1; done < n; try++ {
-		win := &window{w: w, base: done, left: n - done}
-		opened, err := b.fillOnce(ctx, key, etag, off+done, win)
+		win := &window{base: done, left: n - done}
+		win.to = to(win)
+		opened, err := b.fillOnce(ctx, key, etag, off+done, win, try-1)
 		if win.wrote > 0 {
 			done += win.wrote
-			last, try = time.Now(), 1
+			last, try = time.Now(), 0
 		}
 		if done == n {
 			return nil
@@ -75,10 +87,13 @@ func (b *Bucket) fill(ctx context.Context, key, etag string, off, n int64, w io.
 // fillOnce is one ranged request of the Downloader. That retries a broken body
 // from its start; PartBodyMaxRetries 0 leaves the going on to fill. opened says
 // that there was a body.
-func (b *Bucket) fillOnce(ctx context.Context, key, etag string, off int64, win *window) (opened bool, err error) {
-	get := &downloadClient{b: b, in: GetInput{Key: key, ETag: etag, Off: off, Len: win.left}}
-	d := manager.NewDownloader(get, func(d *manager.Downloader) { d.PartBodyMaxRetries = 0 })
-	_, err = d.Download(ctx, win, b.getRequest(get.in, true))
+func (b *Bucket) fillOnce(ctx context.Context, key, etag string, off int64, win *window, fruitless int) (opened bool, err error) {
+	get := &downloadClient{b: b, fruitless: fruitless, in: GetInput{Key: key, ETag: etag, Off: off, Len: win.left}}
+	d := manager.NewDownloader(get, func(d *manager.Downloader) {
+		d.PartBodyMaxRetries = 0
+		d.BufferProvider = win // no copy in between
+	})
+	_, err = d.Download(ctx, noWriter{}, b.getRequest(get.in, true))
 	return get.opened, err
 }
 
@@ -88,10 +103,12 @@ type downloadClient struct {
 	b      *Bucket
 	in     GetInput
 	opened bool
+
+	fruitless int // GETs just before
 }
 
 func (c *downloadClient) GetObject(ctx context.Context, _ *s3.GetObjectInput, _ ...func(*s3.Options)) (*s3.GetObjectOutput, error) {
-	_, body, err := c.b.get(ctx, c.in, true)
+	_, body, err := c.b.get(ctx, c.in, true, c.fruitless)
 	if err != nil {
 		return nil, err
 	}
@@ -99,38 +116,71 @@ func (c *downloadClient) GetObject(ctx context.Context, _ *s3.GetObjectInput, _ 
 	return &s3.GetObjectOutput{Body: body, ETag: quote(c.in.ETag)}, nil
 }
 
-// window takes consecutive writes, and none beyond left.
+// window is the part of a fill that one request brings. The Downloader takes it
+// for the buffer of its writes, and hands it the body.
 type window struct {
-	w      io.WriterAt
-	base   int64
+	to     destination
+	base   int64 // bytes that came before
 	left   int64
 	wrote  int64
-	failed error // of w
+	failed error // of what the bytes are written to, not of their stream
 }
 
-func (w *window) WriteAt(p []byte, off int64) (int, error) {
-	if off != w.wrote || int64(len(p)) > w.left {
-		return 0, fmt.Errorf("%w: %d bytes at %d of %d", io.ErrShortWrite, len(p), off, w.left)
-	}
-	n, err := w.w.WriteAt(p, w.base+off)
-	w.wrote += int64(n)
-	w.left -= int64(n)
-	w.failed = err
+var _ manager.WriterReadFrom = (*window)(nil)
+
+func (w *window) GetReadFrom(io.Writer) (manager.WriterReadFrom, func()) { return w, func() {} }
+
+// ReadFrom takes the body. That ends after what was asked for, at the latest.
+func (w *window) ReadFrom(body io.Reader) (int64, error) {
+	n, err := w.to.ReadFrom(io.LimitReader(body, w.left))
+	w.wrote += n
+	w.left -= n
 	return n, err
 }
 
-// sliceAt is a WriterAt that never grows.
-type sliceAt []byte
+func (w *window) Write([]byte) (int, error) { return 0, errors.ErrUnsupported }
 
-func (s sliceAt) WriteAt(p []byte, off int64) (int, error) {
-	if off < 0 || off > int64(len(s)) {
-		return 0, io.ErrShortWrite
+// noWriter is what the Downloader wants to write to; the window goes before.
+type noWriter struct{}
+
+func (noWriter) WriteAt([]byte, int64) (int, error) { return 0, errors.ErrUnsupported }
+
+// sliceSink fills what is left of p.
+type sliceSink struct{ p []byte }
+
+func (s *sliceSink) ReadFrom(r io.Reader) (int64, error) {
+	n, err := io.ReadFull(r, s.p)
+	s.p = s.p[n:]
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, ErrUnreachable) {
+		err = nil // as of an io.ReaderFrom: what is missing shows by the count
 	}
-	n := copy(s[off:], p)
-	if n < len(p) {
-		return n, io.ErrShortWrite
-	}
-	return n, nil
+	return int64(n), err
+}
+
+// writerSink writes a window's bytes at their offsets.
+type writerSink struct {
+	w   io.WriterAt
+	win *window
+}
+
+func (s *writerSink) ReadFrom(r io.Reader) (int64, error) {
+	out := &offsetWriter{w: s.w, off: s.win.base}
+	n, err := io.Copy(out, r)
+	s.win.failed = out.failed
+	return n, err
+}
+
+type offsetWriter struct {
+	w      io.WriterAt
+	off    int64
+	failed error
+}
+
+func (o *offsetWriter) Write(p []byte) (int, error) {
+	n, err := o.w.WriteAt(p, o.off)
+	o.off += int64(n)
+	o.failed = err
+	return n, err
 }
 
 // upload stores in by a multipart upload of the Uploader. in.Body must be an

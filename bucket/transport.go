@@ -75,7 +75,7 @@ func (t *transport) Do(req *http.Request) (*http.Response, error) {
 	count.requests.Add(1)
 
 	ctx, cancel := context.WithCancelCause(req.Context())
-	dog := &watchdog{stall: c.stall, cancel: cancel, call: c}
+	dog := &watchdog{stall: c.patience(), cancel: cancel, call: c}
 	req = req.WithContext(ctx)
 	if req.Body != nil && req.Body != http.NoBody {
 		req.Body = &upBody{ReadCloser: req.Body, dog: dog, count: &count.up}
@@ -153,9 +153,13 @@ type watchdog struct {
 	cancel context.CancelCauseFunc
 	call   *call
 	timer  *time.Timer
+
+	since   time.Time
+	longest atomic.Int64 // nanoseconds that it had to wait; a Close may come during a Read
 }
 
 func (w *watchdog) start() {
+	w.since = time.Now()
 	if w.timer == nil {
 		w.timer = time.AfterFunc(w.stall, func() { w.cancel(errStalled) })
 		return
@@ -163,7 +167,10 @@ func (w *watchdog) start() {
 	w.timer.Reset(w.stall)
 }
 
-func (w *watchdog) stop() { w.timer.Stop() }
+func (w *watchdog) stop() {
+	w.timer.Stop()
+	w.longest.Store(max(w.longest.Load(), int64(time.Since(w.since))))
+}
 
 // progress restarts the wait of a watchdog that runs.
 func (w *watchdog) progress() {
@@ -214,7 +221,10 @@ func (b *downBody) Read(p []byte) (int, error) {
 
 func (b *downBody) Close() error {
 	err := b.ReadCloser.Close()
-	b.dog.stop()
+	b.dog.timer.Stop()
+	if p := b.dog.call.pace; p != nil && b.ctx.Err() == nil {
+		p.saw(time.Duration(b.dog.longest.Load()))
+	}
 	b.dog.cancel(nil)
 	return err
 }

@@ -1,266 +1,200 @@
 package cache
 
 import (
+	lru "container/list"
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"slices"
 )
 
 // block is a part of an object in memory, or on its way there. Its fields are
-// guarded by the reader's lock, but for the bytes of buf: the first have of
-// them do not change any more and may be read by who holds a ref.
+// guarded by the lock of its Memory, but for the bytes: the first have of them
+// do not change any more and may be read by who holds a ref.
 type block struct {
+	c        *Content
 	off, end int64
-	buf      []byte
-	taken    int64 // from the budget; 0: the granted one
-	once     bool  // for a random read: goes when it has been read
+	chunks   [][]byte
+	nth      int64 // among the blocks of c, in the order in which they began
+	filled   int64 // of its fetch alone
 	cancel   context.CancelFunc
 
-	have  int
-	done  bool // the fetch has ended
-	err   error
-	moved chan struct{} // closed, and replaced, whenever have or done changes
-	refs  int           // reads that use it
-	gone  bool          // removed from Reader.blocks
-	freed bool
+	have   int64
+	done   bool // the fetch has ended
+	err    error
+	moved  chan struct{} // closed, and nil again, when what is waited for is there
+	wakeAt int64         // the least that anybody waits for
+
+	refs   int   // reads that use it
+	served int64 // bytes that reads have got
+	unread bool  // fetched ahead, and no reader has been there
+	ahead  bool  // its fetch was begun before anybody wanted it
+	fill   bool  // fetched as one part of the whole object
+	gone   bool  // removed from Content.blocks
+	freed  bool
+	idle   *lru.Element // in one of the lists of Memory
 }
 
-func (b *block) idle() bool { return b.refs == 0 }
+func (b *block) size() int64 { return b.end - b.off }
 
-// findLocked returns the block that holds off.
-func (r *Reader) findLocked(off int64) *block {
-	for _, b := range r.mu.blocks {
-		if b.off <= off && off < b.end {
-			return b
+// at returns the bytes [off, end) of the object, which lie in b, by slices.
+func (b *block) at(off, end int64) (out [][]byte) {
+	for off < end {
+		i := off - b.off
+		chunk := b.chunks[i/ChunkSize][i%ChunkSize:]
+		chunk = chunk[:min(int64(len(chunk)), end-off)]
+		out = append(out, chunk)
+		off += int64(len(chunk))
+	}
+	return out
+}
+
+// ReadFrom fills b with what comes next. It is called by b's fetch alone.
+func (b *block) ReadFrom(r io.Reader) (total int64, err error) {
+	for b.filled < b.size() {
+		i := b.filled
+		chunk := b.chunks[i/ChunkSize][i%ChunkSize:]
+		chunk = chunk[:min(int64(len(chunk)), b.size()-i)]
+		n, err := r.Read(chunk)
+		total += int64(n)
+		if n > 0 {
+			b.filled += int64(n)
+			b.arrived()
 		}
-	}
-	return nil
-}
-
-// fetchLocked begins a block for a read of [off, end) that misses. It returns
-// nil where there is no memory for it.
-func (r *Reader) fetchLocked(off, end, was int64, stream bool) *block {
-	want := Range{off, end}
-	if stream {
-		want.Off = r.mu.pattern.start(off, was)
-		want.End = want.Off + r.block
-	}
-	b := r.newBlockLocked(r.clipLocked(want, off), true)
-	if b == nil {
-		return nil
-	}
-	b.once = !stream
-	if b.once && r.mu.pattern.strays >= strayLimit {
-		r.removeIdleLocked(func(*block) bool { return true })
-	}
-	r.startLocked(b, nil)
-	return b
-}
-
-// clipLocked cuts want, around off, to one block of the object that overlaps no
-// other.
-func (r *Reader) clipLocked(want Range, off int64) Range {
-	want.End = min(want.End, r.size, want.Off+BlockSize)
-	for _, b := range r.mu.blocks {
-		if b.end <= off {
-			want.Off = max(want.Off, b.end)
-		} else {
-			want.End = min(want.End, b.off)
+		if errors.Is(err, io.EOF) {
+			return total, nil
 		}
-	}
-	return want
-}
-
-// newBlockLocked makes a block from the budget, or (with grant) as the one
-// block beyond it, then maybe of less than is wanted. It is not in
-// Reader.blocks yet.
-func (r *Reader) newBlockLocked(want Range, grant bool) *block {
-	n := want.Len()
-	if n <= 0 {
-		return nil
-	}
-	b := &block{off: want.Off, taken: n, moved: make(chan struct{})}
-	if !r.budget.TryTake(n) {
-		if !grant || r.mu.granted != nil {
-			return nil
-		}
-		r.mu.granted, b.taken = b, 0
-		if r.budget.crowded() {
-			n = min(n, smallBlock)
-		}
-	}
-	b.end = b.off + n
-	b.buf = r.budget.buffer(n)
-	r.mu.live++
-	return b
-}
-
-// startLocked makes b usable and starts its fetch.
-func (r *Reader) startLocked(b *block, body io.ReadCloser) {
-	i, _ := slices.BinarySearchFunc(r.mu.blocks, b.off, func(x *block, off int64) int {
-		return int(min(max(x.off-off, -1), 1))
-	})
-	r.mu.blocks = slices.Insert(r.mu.blocks, i, b)
-	ctx, cancel := context.WithCancel(r.ctx)
-	b.cancel = cancel
-	r.wg.Go(func() {
-		defer cancel()
-		r.finish(b, r.fill(ctx, b, body))
-	})
-}
-
-// fill fetches b, the beginning from body where there is one. Whatever body
-// does not bring, the source does: a stream has no retries of its own.
-func (r *Reader) fill(ctx context.Context, b *block, body io.ReadCloser) error {
-	start := 0
-	if body != nil {
-		start = r.drain(ctx, b, body)
-	}
-	if start == len(b.buf) {
-		return nil
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return r.src.Fetch(ctx, b.off+int64(start), b.buf[start:], func(n int) { r.arrived(b, start+n) })
-}
-
-// drain reads body into b until it is full, and returns how much came.
-func (r *Reader) drain(ctx context.Context, b *block, body io.ReadCloser) int {
-	// Only closing it ends a Read that hangs.
-	closed := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() { defer close(closed); body.Close() })
-	n := 0
-	for n < len(b.buf) {
-		m, err := body.Read(b.buf[n:])
-		n += m
-		r.arrived(b, n)
 		if err != nil {
-			break
+			return total, err
 		}
 	}
-	if stop() {
-		body.Close() // all that counts has been read
+	return total, nil
+}
+
+// arrived notes how much of b is there.
+func (b *block) arrived() {
+	m := b.c.mem
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b.have = b.filled
+	if b.have >= b.wakeAt {
+		b.wakeLocked()
+	}
+}
+
+func (b *block) wakeLocked() {
+	if b.moved != nil {
+		close(b.moved)
+		b.moved = nil
+	}
+}
+
+// await waits until the first want bytes of b are there. The caller holds a ref.
+func (b *block) await(ctx context.Context, want int64) error {
+	m := b.c.mem
+	for {
+		m.mu.Lock()
+		if b.have >= want || b.done {
+			err := b.err
+			if b.have >= want {
+				err = nil
+			}
+			m.mu.Unlock()
+			return err
+		}
+		if b.moved == nil {
+			b.moved, b.wakeAt = make(chan struct{}), want
+		}
+		b.wakeAt = min(b.wakeAt, want)
+		moved := b.moved
+		m.mu.Unlock()
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// refLocked makes b stay for a read.
+func (b *block) refLocked() {
+	b.refs++
+	b.unread = false
+	b.c.mem.unlistLocked(b)
+}
+
+// unrefLocked ends a read's use of b, of which it got so many bytes.
+func (b *block) unrefLocked(got int64) {
+	b.refs--
+	b.served += got
+	b.restLocked()
+}
+
+// restLocked decides what becomes of b when nobody uses it. What has been read
+// to its last byte goes: the kernel's page cache has it now.
+func (b *block) restLocked() {
+	switch {
+	case b.refs > 0 || !b.done:
+	case b.gone:
+		b.freeLocked()
+	case b.served >= b.size():
+		b.c.removeLocked(b)
+	default:
+		b.c.mem.listLocked(b)
+	}
+}
+
+// freeLocked gives b's memory back.
+func (b *block) freeLocked() {
+	if b.freed {
+		return
+	}
+	b.freed = true
+	b.c.releaseLocked(b.chunks)
+	b.chunks = nil
+}
+
+// listLocked and unlistLocked keep the lists of idle blocks.
+func (m *Memory) listLocked(b *block) {
+	m.unlistLocked(b)
+	if b.unread {
+		b.idle = m.mu.ahead.PushBack(b)
 	} else {
-		<-closed
-	}
-	return n
-}
-
-// arrived notes that the first n bytes of b are there.
-func (r *Reader) arrived(b *block, n int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if n = min(n, len(b.buf)); n > b.have {
-		b.have = n
-		b.moveLocked()
+		b.idle = m.mu.cold.PushBack(b)
 	}
 }
 
-func (b *block) moveLocked() {
-	close(b.moved)
-	b.moved = make(chan struct{})
+func (m *Memory) unlistLocked(b *block) {
+	if b.idle != nil {
+		m.mu.ahead.Remove(b.idle) // of the two only its own list does it
+		m.mu.cold.Remove(b.idle)
+		b.idle = nil
+	}
 }
 
 // finish notes the end of b's fetch. A failed block is forgotten, so that a
 // later read tries again; who waits for it now gets the error.
-func (r *Reader) finish(b *block, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+func (b *block) finish(err error) {
+	m := b.c.mem
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	b.done = true
+	if b.ahead {
+		m.mu.fetches--
+	}
 	switch {
 	case err == nil:
-		b.have = len(b.buf)
-	case r.mu.closed:
+		b.have = b.size()
+	case b.c.mu.closed:
 		b.err = errReaderClosed
 	default:
-		b.err = fmt.Errorf("fetch %d bytes at %d: %w", len(b.buf), b.off, err)
-		if !b.gone {
-			r.mu.pattern.failed()
-		}
-		r.removeLocked(b)
+		b.err = fmt.Errorf("fetch %d bytes at %d: %w", b.size(), b.off, err)
+		b.c.removeLocked(b)
 	}
-	b.moveLocked()
-	r.freeLocked(b)
-	r.wakeLocked()
+	b.wakeLocked()
+	b.restLocked()
+	if err == nil {
+		b.c.fillLocked()
+	}
+	m.grantLocked()
 }
-
-// removeLocked takes b away from later reads, and ends its fetch. Reads that
-// have it already go on, unless the fetch fails now.
-func (r *Reader) removeLocked(b *block) {
-	if !b.gone {
-		b.gone = true
-		r.mu.blocks = slices.DeleteFunc(r.mu.blocks, func(x *block) bool { return x == b })
-		b.cancel()
-	}
-	r.freeLocked(b)
-}
-
-// freeLocked gives b's memory back once nobody uses it.
-func (r *Reader) freeLocked(b *block) {
-	if b.freed || !b.gone || !b.done || b.refs > 0 {
-		return
-	}
-	b.freed = true
-	r.budget.Give(b.taken)
-	r.budget.recycle(b.buf)
-	b.buf = nil
-	r.mu.live--
-	if r.mu.granted == b {
-		r.mu.granted = nil
-	}
-	r.wakeLocked()
-}
-
-// aheadLocked begins to fetch what the stream will ask for next, as far as
-// the budget allows.
-func (r *Reader) aheadLocked() {
-	t := &r.mu.pattern
-	limit := min(r.size, t.next+t.ahead()*r.block)
-	for pos := t.next; pos < limit; {
-		b := r.findLocked(pos)
-		if b == nil {
-			if b = r.newBlockLocked(r.clipLocked(Range{pos, pos + r.block}, pos), false); b == nil {
-				return
-			}
-			r.startLocked(b, nil)
-		}
-		pos = b.end
-	}
-}
-
-// tidyLocked drops the blocks behind a stream; one block's length is left to
-// requests that come late.
-func (r *Reader) tidyLocked() {
-	if t := &r.mu.pattern; t.seq {
-		r.removeIdleLocked(func(b *block) bool { return b.end <= t.next-r.block })
-	}
-}
-
-func (r *Reader) removeIdleLocked(which func(*block) bool) {
-	for _, b := range slices.Clone(r.mu.blocks) {
-		if b.idle() && which(b) {
-			r.removeLocked(b)
-		}
-	}
-}
-
-// makeRoomLocked gives up the idle block that is farthest from off, or waits
-// for one to become idle.
-func (r *Reader) makeRoomLocked(ctx context.Context, off int64) error {
-	var far *block
-	for _, b := range r.mu.blocks {
-		if b.idle() && (far == nil || distance(b, off) > distance(far, off)) {
-			far = b
-		}
-	}
-	if far != nil {
-		if r.removeLocked(far); far.freed {
-			return nil
-		}
-	}
-	return r.waitLocked(ctx)
-}
-
-func distance(b *block, off int64) int64 { return max(b.off-off, off-b.off) }

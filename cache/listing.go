@@ -27,6 +27,19 @@ type listing struct {
 	live    int       // entries that are there, with what was learnt
 	newest  time.Time // latest modification in entries
 	counted int       // of Metadata's listed entries
+	hint    bool      // nobody has asked for it: see Walk.Hint
+}
+
+// settles reports whether l says whether key is there.
+func (l *listing) settles(key string) bool {
+	if _, ok := l.find(key); ok || !l.hint {
+		return true
+	}
+	if _, ok := l.over[key]; ok {
+		return true
+	}
+	_, object := l.find(strings.TrimSuffix(key, "/"))
+	return object && strings.HasSuffix(key, "/")
 }
 
 func (l *listing) size() int { return len(l.entries) + len(l.over) }
@@ -93,6 +106,7 @@ type Walk struct {
 	void  bool // not to be believed
 	huge  bool // not to be kept: more than maxListed entries
 	mixed bool // the store does not list in the order of keys: only all of it tells
+	hint  bool
 }
 
 // walked is one page: all keys after the last of the page before it, up to last.
@@ -110,6 +124,15 @@ func (m *Metadata) Walk(dir string) *Walk {
 	defer m.mu.Unlock()
 	m.mu.walks[w] = struct{}{}
 	return w
+}
+
+// Hint makes the listing one that was made to spare questions, and that nobody
+// has seen: it tells what is there. That a name is not in it says nothing, since
+// who has not looked yet expects to find what others have just put there.
+func (w *Walk) Hint() {
+	w.m.mu.Lock()
+	defer w.m.mu.Unlock()
+	w.hint = true
 }
 
 // Add takes the entries of the next page, whose greatest key is last, and
@@ -168,7 +191,7 @@ func (w *Walk) keep(p walked) {
 // find says what the pages say of key.
 func (w *Walk) find(key string) (Entry, time.Time, State) {
 	i := sort.Search(len(w.pages), func(i int) bool { return w.pages[i].last >= key })
-	if w.void || w.mixed || i == len(w.pages) || key <= w.pages[i].after {
+	if w.void || w.mixed || w.hint || i == len(w.pages) || key <= w.pages[i].after {
 		return Entry{}, time.Time{}, Unknown
 	}
 	p := w.pages[i]
@@ -214,7 +237,7 @@ func (w *Walk) Done() (extra []Entry) {
 		return nil
 	}
 	entries := w.all()
-	l := &listing{at: m.now(), entries: entries, live: len(entries), over: map[string]record{}}
+	l := &listing{at: m.now(), hint: w.hint, entries: entries, live: len(entries), over: map[string]record{}}
 	for _, k := range slices.Sorted(maps.Keys(w.own)) {
 		if _, listed := l.find(k); !listed && !w.own[k].absent {
 			extra = append(extra, w.own[k].entry)
@@ -253,7 +276,7 @@ func (m *Metadata) List(dir string) ([]Entry, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	l := m.freshListLocked(dir)
-	if l == nil {
+	if l == nil || l.hint {
 		return nil, false
 	}
 	all := l.all()
@@ -292,7 +315,7 @@ func (m *Metadata) Empty(dir string) (empty, known bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	l := m.freshListLocked(dir)
-	if l == nil {
+	if l == nil || l.hint {
 		return false, false
 	}
 	return l.live == 0, true

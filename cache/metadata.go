@@ -118,7 +118,7 @@ func (m *Metadata) Get(key string) (e Entry, left time.Duration, s State) {
 // the part of one under way that has come by, if that may still be believed.
 func (m *Metadata) seenLocked(key string) (e Entry, at time.Time, s State) {
 	dir := ParentKey(key)
-	if l := m.freshListLocked(dir); l != nil {
+	if l := m.freshListLocked(dir); l != nil && l.settles(key) {
 		if e, ok := l.find(key); ok {
 			return e, l.at, Found
 		}

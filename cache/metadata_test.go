@@ -248,3 +248,29 @@ func TestWalkWithoutOrder(t *testing.T) {
 	want(t, m, "d/c", Found, "1")
 	want(t, m, "d/e", Absent, "")
 }
+
+// A listing that nobody asked for tells what is there, and not what is absent:
+// somebody may have put it there since, for a reader who looks the first time.
+func TestHintedListing(t *testing.T) {
+	m := NewMetadata(time.Minute)
+	w := m.Walk("d/")
+	w.Hint()
+	w.Add([]Entry{{Key: "d/a", Object: bucket.Object{Key: "d/a", ETag: "1"}}, {Key: "d/s/"}}, "d/s/")
+	w.Done()
+	for key, want := range map[string]State{"d/a": Found, "d/a/": Absent, "d/s/": Found, "d/s": Unknown, "d/b": Unknown, "d/b/": Unknown} {
+		if _, _, s := m.Get(key); s != want {
+			t.Errorf("%s: %v, want %v", key, s, want)
+		}
+	}
+	if _, ok := m.List("d/"); ok {
+		t.Error("readdir shows it")
+	}
+	m.PutAbsent("d/b", m.Mark())
+	m.Changed(Entry{Key: "d/c", Object: bucket.Object{Key: "d/c", ETag: "2"}})
+	m.Removed("d/a")
+	for key, want := range map[string]State{"d/b": Absent, "d/c": Found, "d/a": Absent} {
+		if _, _, s := m.Get(key); s != want {
+			t.Errorf("%s, learnt since: %v, want %v", key, s, want)
+		}
+	}
+}

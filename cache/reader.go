@@ -2,222 +2,307 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
-	"os"
-	"sync"
 	"syscall"
 )
 
-// Source reads one version of one object.
-type Source interface {
-	// Fetch fills p from off. It calls arrived, from one goroutine at a time,
-	// when the first n bytes are there, with n never falling; those bytes it
-	// must not touch again. It ends soon after ctx does.
-	Fetch(ctx context.Context, off int64, p []byte, arrived func(n int)) error
-}
-
-// Opened is a stream that is open already, of the same version: the GET that
-// an open did. At most BlockSize bytes of it are used.
-type Opened struct {
-	Body io.ReadCloser
-	Off  int64
-	Len  int64 // bytes
-}
-
-// Reader reads one version of one object for one handle. Sequential reads are
-// served from blocks that are fetched ahead; random ones fetch what they need.
-// Fetches run on the reader's own context: a caller's ends its waiting only.
-//
-// Memory comes from the budget; one block at a time is granted regardless, so
-// that every reader gets on. A read that gets neither waits for one of the
-// reader's own blocks, all of which end their use without it.
+// Reader reads a Content for one handle: it knows how that handle reads. Safe
+// for concurrent use.
 type Reader struct {
-	src    Source
-	size   int64
-	block  int64 // bytes of a stream's block
-	budget *Budget
-	ctx    context.Context // of all fetches; ends with Close
-	cancel context.CancelFunc
-	wg     sync.WaitGroup // the fetches
+	c *Content
 
+	// Guarded by the lock of the content's memory.
 	mu struct {
-		sync.Mutex
 		pattern pattern
-		blocks  []*block // sorted, disjoint; those that reads may use
-		live    int      // blocks whose memory is not yet given back
-		granted *block   // the one beyond the budget
-		changed chan struct{}
-		waiting int
 		closed  bool
 	}
 }
 
-var errReaderClosed = fmt.Errorf("reader is closed: %w", os.ErrClosed)
-
-// NewReader returns a reader of an object of size bytes. It takes opened (which
-// may be nil) over and closes its body in any case.
-func NewReader(src Source, size int64, budget *Budget, opened *Opened) *Reader {
-	r := &Reader{src: src, size: size, block: min(size, BlockSize), budget: budget}
-	r.ctx, r.cancel = context.WithCancel(context.Background())
-	r.mu.changed = make(chan struct{})
-	r.mu.pattern.seq = true
-	budget.enter()
-	if opened == nil {
-		return r
+// Reader returns a new reader; or nil, and leaves opened alone, where the content
+// has ended. It takes opened (which may be nil) over, and closes its body.
+func (c *Content) Reader(opened *Opened) *Reader {
+	m := c.mem
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if c.mu.closed {
+		return nil
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	want := Range{opened.Off, opened.Off + min(opened.Len, BlockSize, size-opened.Off)}
-	if b := r.newBlockLocked(want, true); b != nil {
-		r.mu.pattern.next = opened.Off
-		r.startLocked(b, opened.Body)
-	} else {
-		opened.Body.Close() // nothing in it: no error matters
+	c.mu.readers++
+	if c.mu.chunks > 0 {
+		m.mu.active++
+	}
+	r := &Reader{c: c}
+	r.mu.pattern.size = c.size
+	if opened != nil && !c.beginLocked(opened) {
+		closeOpened(opened)
 	}
 	return r
+}
+
+func closeOpened(o *Opened) {
+	if o != nil {
+		o.Body.Close() // nothing in it is missed: no error matters
+	}
+}
+
+// beginLocked makes a block of the stream of an open, if there is memory for it
+// and none for its place yet.
+func (c *Content) beginLocked(o *Opened) bool {
+	if c.findLocked(o.Off) != nil {
+		return false
+	}
+	where := c.clipLocked(Range{o.Off, o.Off + o.Len}, o.Off)
+	if where.Off != o.Off || where.Len() <= 0 {
+		return false
+	}
+	chunks := c.mem.tryTakeLocked(chunksOf(where.Len()), forRead)
+	if chunks == nil {
+		return false
+	}
+	c.startLocked(where, chunks, o.Body)
+	return true
 }
 
 // ReadAt reads the bytes at off. It returns less than len(p) only at the end of
 // the object, or with an error. When ctx ends it gives up with ctx's error.
 func (r *Reader) ReadAt(ctx context.Context, p []byte, off int64) (int, error) {
+	v, n, err := r.Read(ctx, p, off)
+	if v != nil {
+		for _, s := range v.Slices() {
+			n += copy(p[n:], s)
+		}
+		v.Done()
+	}
+	return n, err
+}
+
+// Read is ReadAt without a copy, where it can be: the bytes are then in the View,
+// else in p.
+func (r *Reader) Read(ctx context.Context, p []byte, off int64) (*View, int, error) {
 	if off < 0 {
-		return 0, fmt.Errorf("read at %d: %w", off, syscall.EINVAL)
+		return nil, 0, fmt.Errorf("read at %d: %w", off, syscall.EINVAL)
 	}
-	if off >= r.size {
-		return 0, nil
+	end := min(off+int64(len(p)), r.c.size)
+	if off >= end {
+		return nil, 0, nil
 	}
-	p = p[:min(int64(len(p)), r.size-off)]
-	n := 0
+	since := r.c.begun.Load()
+	for {
+		piece, v, err := r.plan(off, end)
+		switch {
+		case err != nil:
+			return nil, 0, err
+		case v == nil:
+			n, err := r.copy(ctx, p[:end-off], off, piece)
+			return nil, n, err
+		}
+		again, err := v.await(ctx, since)
+		if err == nil {
+			return v, 0, nil
+		}
+		if v.drop(); !again {
+			return nil, 0, err
+		}
+	}
+}
+
+// plan tells the pattern of a read, starts what is to be fetched for it and
+// ahead of it, and returns the view of it: nil where memory has to be waited
+// for. piece is what to fetch around a missing byte.
+func (r *Reader) plan(off, end int64) (piece func(int64) Range, v *View, err error) {
+	c, m := r.c, r.c.mem
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if r.mu.closed {
+		return nil, nil, errReaderClosed
+	}
+	plan := r.mu.pattern.read(Range{off, end})
+	piece = plan.piece
+	covered := c.coverLocked(off, end, piece)
+	if covered {
+		v = c.viewLocked(off, end)
+	}
+	if covered { // else those bytes come first
+		c.passedLocked(plan.passed)
+		ahead := c.fairLocked(plan.ahead)
+		c.aheadLocked(ahead, max(min(plan.size, ahead.Len()/4), minPiece), forAhead)
+		for _, s := range plan.strides {
+			c.aheadLocked(s, s.Len(), forAhead)
+		}
+		if plan.dense && !c.mu.filling && c.size <= 2*int64(m.limit)*ChunkSize {
+			c.mu.filling = true
+			c.fillLocked()
+		}
+	}
+	m.grantLocked() // what was passed may be given up
+	return piece, v, nil
+}
+
+// fairLocked cuts what a reader would fetch ahead to its part of what all of them
+// together need: the bandwidth that a window fills is shared by them, too.
+func (c *Content) fairLocked(win Range) Range {
+	win.End = min(win.End, win.Off+max(maxWindow/int64(max(c.mem.mu.active, 1)), leastWindow))
+	return win
+}
+
+// coverLocked begins to fetch what is missing of [off, end); false where there
+// is no memory for some of it now.
+func (c *Content) coverLocked(off, end int64, piece func(int64) Range) bool {
+	for pos := off; pos < end; {
+		b := c.findLocked(pos)
+		if b == nil {
+			hole := c.holeLocked(piece(pos), pos)
+			chunks := c.mem.tryTakeLocked(chunksOf(hole.Len()), forRead)
+			if chunks == nil {
+				return false
+			}
+			b = c.startLocked(hole, chunks, nil)
+			// The next turn may evict idle blocks, but not one that is on its way.
+		}
+		pos = b.end
+	}
+	// Making room may have cost the first blocks.
+	for pos := off; pos < end; {
+		b := c.findLocked(pos)
+		if b == nil {
+			return false
+		}
+		pos = b.end
+	}
+	return true
+}
+
+// copy reads block by block. It holds none while it waits for the memory of the
+// next: so readers never wait for one another in a circle.
+func (r *Reader) copy(ctx context.Context, p []byte, off int64, piece func(int64) Range) (n int, err error) {
+	since := r.c.begun.Load()
 	for n < len(p) {
-		m, err := r.readSome(ctx, p[n:], off+int64(n))
-		n += m
+		pos := off + int64(n)
+		b, err := r.c.block(ctx, pos, piece(pos))
 		if err != nil {
 			return n, err
 		}
+		end := min(b.end, off+int64(len(p)))
+		v := &View{c: r.c, parts: []part{{b, pos, end}}}
+		again, err := v.await(ctx, since)
+		if err != nil {
+			v.drop()
+			if again {
+				continue
+			}
+			return n, err
+		}
+		for _, s := range v.Slices() {
+			n += copy(p[n:], s)
+		}
+		v.Done()
 	}
 	return n, nil
 }
 
-// readSome reads at least one byte, from one block.
-func (r *Reader) readSome(ctx context.Context, p []byte, off int64) (int, error) {
-	b, err := r.acquire(ctx, off, off+int64(len(p)))
-	if err != nil {
-		return 0, err
-	}
-	defer r.release(b)
-	want := int(min(off+int64(len(p)), b.end) - b.off)
-	if err := r.await(ctx, b, want); err != nil {
-		return 0, err
-	}
-	return copy(p, b.buf[off-b.off:want]), nil
-}
-
-// await waits until the first want bytes of b are there.
-func (r *Reader) await(ctx context.Context, b *block, want int) error {
-	for {
-		r.mu.Lock()
-		have, done, err, moved := b.have, b.done, b.err, b.moved
-		r.mu.Unlock()
-		switch {
-		case have >= want:
-			return nil
-		case done:
-			return err
-		}
-		select {
-		case <-moved:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// acquire returns the block that holds off, for a read of [off, end), and
-// begins to fetch it (and what comes after it) where needed.
-func (r *Reader) acquire(ctx context.Context, off, end int64) (*block, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var stream, judged bool
-	for {
-		if r.mu.closed {
-			return nil, errReaderClosed
-		}
-		b := r.findLocked(off)
-		switch {
-		case b != nil && !judged:
-			r.mu.pattern.hit(off, end)
-		case b == nil && !judged:
-			was := r.mu.pattern.next
-			stream, judged = r.mu.pattern.miss(off, end), true
-			b = r.fetchLocked(off, end, was, stream)
-		case b == nil:
-			b = r.fetchLocked(off, end, off, stream)
-		}
-		if b != nil {
-			b.refs++
-			r.tidyLocked()
-			r.aheadLocked()
-			return b, nil
-		}
-		if err := r.makeRoomLocked(ctx, off); err != nil {
-			return nil, err
-		}
-	}
-}
-
-// release ends a read's use of b.
-func (r *Reader) release(b *block) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	b.refs--
-	if b.refs == 0 && b.once {
-		r.removeLocked(b)
-	}
-	r.freeLocked(b)
-	r.wakeLocked()
-}
-
-// Close ends all fetches and reads, waits for them, and gives the budget back.
-// It is idempotent.
+// Close ends the reader. With the last one of a content its fetches and reads
+// end, are waited for, and the memory is given back. It is idempotent.
 func (r *Reader) Close() {
-	r.mu.Lock()
-	first := !r.mu.closed
+	c, m := r.c, r.c.mem
+	m.mu.Lock()
+	if r.mu.closed {
+		m.mu.Unlock()
+		return
+	}
 	r.mu.closed = true
-	r.cancel()
-	for len(r.mu.blocks) > 0 {
-		r.removeLocked(r.mu.blocks[0])
+	c.mu.readers--
+	if c.mu.chunks > 0 {
+		m.mu.active--
 	}
-	r.wakeLocked()
-	for r.mu.live > 0 {
-		_ = r.waitLocked(context.Background()) // cannot fail
+	last := c.mu.readers == 0
+	if last {
+		c.mu.closed = true
+		c.cancel()
+		for len(c.mu.blocks) > 0 {
+			c.removeLocked(c.mu.blocks[0])
+		}
 	}
-	r.mu.Unlock()
-	r.wg.Wait()
-	if first {
-		r.budget.leave()
+	m.grantLocked()
+	m.mu.Unlock()
+	if last {
+		c.wg.Wait()
+		if c.disk != nil {
+			c.disk.Close()
+		}
 	}
 }
 
-// waitLocked waits, with the lock released, for a change of any block's use.
-func (r *Reader) waitLocked(ctx context.Context) error {
-	r.mu.waiting++
-	changed := r.mu.changed
-	r.mu.Unlock()
-	var err error
-	select {
-	case <-changed:
-	case <-ctx.Done():
-		err = ctx.Err()
-	}
-	r.mu.Lock()
-	r.mu.waiting--
-	return err
+// View is the bytes of one read, in the memory of blocks. It must be ended by
+// Done once they have been used.
+type View struct {
+	c     *Content
+	parts []part
 }
 
-func (r *Reader) wakeLocked() {
-	if r.mu.waiting > 0 {
-		close(r.mu.changed)
-		r.mu.changed = make(chan struct{})
+// part is the bytes [off, end) of the object, in b.
+type part struct {
+	b        *block
+	off, end int64
+}
+
+// viewLocked is a view of [off, end), all of which blocks hold.
+func (c *Content) viewLocked(off, end int64) *View {
+	v := &View{c: c}
+	for off < end {
+		b := c.findLocked(off)
+		b.refLocked()
+		p := part{b, off, min(end, b.end)}
+		v.parts = append(v.parts, p)
+		off = p.end
 	}
+	return v
+}
+
+// await waits until all bytes are there. again says that what failed was begun
+// before anybody asked for it, maybe under other conditions: it is gone now, and
+// worth an attempt of the read's own. Only the first since blocks count so: what
+// is fetched ahead while the read tries would make it try forever.
+func (v *View) await(ctx context.Context, since int64) (again bool, err error) {
+	for _, p := range v.parts {
+		if err := p.b.await(ctx, p.end-p.b.off); err != nil {
+			return p.b.ahead && p.b.nth <= since && ctx.Err() == nil && !errors.Is(err, errReaderClosed), err
+		}
+	}
+	return false, nil
+}
+
+// Size is the number of bytes.
+func (v *View) Size() int {
+	return int(v.parts[len(v.parts)-1].end - v.parts[0].off)
+}
+
+// Slices are the bytes, in order.
+func (v *View) Slices() (out [][]byte) {
+	for _, p := range v.parts {
+		out = append(out, p.b.at(p.off, p.end)...)
+	}
+	return out
+}
+
+// Done ends the use of the bytes.
+func (v *View) Done() { v.end(true) }
+
+func (v *View) drop() { v.end(false) }
+
+func (v *View) end(served bool) {
+	m := v.c.mem
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, p := range v.parts {
+		got := p.end - p.off
+		if !served {
+			got = 0
+		}
+		p.b.unrefLocked(got)
+	}
+	if v.c.mu.filling {
+		v.c.fillLocked()
+	}
+	m.grantLocked()
 }

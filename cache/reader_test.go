@@ -28,13 +28,13 @@ type memSource struct {
 
 var errBroken = errors.New("connection broke")
 
-func (s *memSource) Fetch(ctx context.Context, off int64, p []byte, arrived func(int)) error {
+func (s *memSource) Fetch(ctx context.Context, off, n int64, to io.ReaderFrom) error {
 	s.mu.Lock()
-	s.mu.asked = append(s.mu.asked, Range{off, off + int64(len(p))})
+	s.mu.asked = append(s.mu.asked, Range{off, off + n})
 	s.mu.Unlock()
 	one := s.failing.Load()
 	breaks := one > 0 && rand.Int64N(one) == 0
-	for n := 0; n < len(p); {
+	for at := int64(0); at < n; {
 		if s.gate != nil {
 			select {
 			case <-s.gate:
@@ -44,13 +44,36 @@ func (s *memSource) Fetch(ctx context.Context, off int64, p []byte, arrived func
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if breaks && n >= len(p)/2 {
+		if breaks && at >= n/2 {
 			return errBroken
 		}
-		n += copy(p[n:min(len(p), n+100_000)], s.data[off+int64(n):])
-		arrived(n)
+		k, err := to.ReadFrom(bytes.NewReader(s.data[off+at : off+min(n, at+100_000)]))
+		if err != nil {
+			return err
+		}
+		at += k
 	}
 	return nil
+}
+
+// newReader is a reader of s by itself.
+func newReader(m *Memory, s *memSource, opened *Opened) *Reader {
+	return NewContent(m, s, int64(len(s.data)), nil).Reader(opened)
+}
+
+// newMemory ends with the test, by when it must be unused.
+func newMemory(t testing.TB, bytes int64) *Memory {
+	m := NewMemory(bytes)
+	t.Cleanup(func() {
+		wantUsed(t, m, 0)
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if m.mu.active != 0 || m.mu.fetches != 0 || m.mu.cold.Len()+m.mu.ahead.Len()+m.mu.waiters.Len() != 0 {
+			t.Errorf("left over: %d active, %d fetches, %d cold, %d ahead, %d waiters", m.mu.active, m.mu.fetches, m.mu.cold.Len(), m.mu.ahead.Len(), m.mu.waiters.Len())
+		}
+		m.unmapLocked(len(m.mu.free))
+	})
+	return m
 }
 
 func (s *memSource) asked() []Range {
@@ -69,55 +92,72 @@ func checkRead(t testing.TB, r *Reader, s *memSource, off, n int64) {
 	}
 }
 
-func wantUsed(t testing.TB, b *Budget, want int64) {
+func wantUsed(t testing.TB, m *Memory, want int64) {
 	t.Helper()
-	if got := b.Used(); got != want {
-		t.Errorf("budget: %d bytes used, want %d", got, want)
+	if got := m.Used(); got != want {
+		t.Errorf("%d bytes used, want %d", got, want)
 	}
 }
 
 func TestReaderSequential(t *testing.T) {
-	s := &memSource{data: randomBytes(20<<20+123, 3)}
-	budget := NewBudget(32 << 20)
-	r := NewReader(s, int64(len(s.data)), budget, nil)
+	s := &memSource{data: randomBytes(40<<20+123, 3)}
+	m := newMemory(t, 32<<20)
+	r := newReader(m, s, nil)
 	for off := int64(0); off < int64(len(s.data)); off += 128 << 10 {
 		checkRead(t, r, s, off, 128<<10)
-		if used := budget.Used(); used > 32<<20 {
-			t.Fatalf("budget exceeded: %d", used)
+		if used := m.Used(); used > 32<<20 {
+			t.Fatalf("limit exceeded: %d", used)
 		}
 	}
 	checkRead(t, r, s, int64(len(s.data)), 10)
 	r.Close()
 	r.Close()
-	wantUsed(t, budget, 0)
-	if got := len(s.asked()); got != 6 {
-		t.Errorf("%d fetches, want 6", got)
+	wantUsed(t, m, 0)
+	if got := len(s.asked()); got > 40 {
+		t.Errorf("%d fetches: %v", got, s.asked())
+	}
+	wantOnce(t, s, 0)
+}
+
+// wantOnce: every byte was fetched, and but for slack bytes none twice.
+func wantOnce(t *testing.T, s *memSource, slack int64) {
+	t.Helper()
+	var total int64
+	var all Ranges
+	for _, x := range s.asked() {
+		total += x.Len()
+		all.Add(x.Off, x.End)
+	}
+	if size := int64(len(s.data)); total > size+slack || !all.Covers(0, size) {
+		t.Errorf("%d bytes fetched of %d: %v", total, size, s.asked())
 	}
 }
 
 // The kernel sends the requests of one stream at once.
 func TestReaderOutOfOrderStream(t *testing.T) {
 	s := &memSource{data: randomBytes(32<<20, 4)}
-	r := NewReader(s, int64(len(s.data)), NewBudget(64<<20), nil)
+	r := newReader(newMemory(t, 64<<20), s, nil)
 	defer r.Close()
 	for at := int64(0); at < 32<<20; at += 1 << 20 {
 		var wg sync.WaitGroup
-		for _, i := range rand.Perm(8) {
-			wg.Go(func() { checkRead(t, r, s, at+int64(i)<<17, 1<<17) })
+		checkRead(t, r, s, at, 1<<17)
+		for _, i := range rand.Perm(7) {
+			wg.Go(func() { checkRead(t, r, s, at+int64(i+1)<<17, 1<<17) })
 		}
 		wg.Wait()
 	}
-	if got := len(s.asked()); got > 12 {
-		t.Errorf("%d fetches for 8 blocks: %v", got, s.asked())
+	if got := len(s.asked()); got > 60 {
+		t.Errorf("%d fetches: %v", got, s.asked())
 	}
+	wantOnce(t, s, 1<<20) // what came before its stream was known
 }
 
 func TestReaderRandomIsExact(t *testing.T) {
 	s := &memSource{data: randomBytes(32<<20, 5)}
-	budget := NewBudget(32 << 20)
-	r := NewReader(s, int64(len(s.data)), budget, nil)
+	m := newMemory(t, 32<<20)
+	r := newReader(m, s, nil)
 	defer r.Close()
-	want := []Range{{20 << 20, 20<<20 + 4096}, {9 << 20, 9<<20 + 100}, {30 << 20, 30<<20 + 1}}
+	want := []Range{{20 << 20, 20<<20 + 4096}, {9 << 20, 9<<20 + 100}, {30 << 20, 30<<20 + 1}, {1 << 20, 1<<20 + 300_000}}
 	for _, x := range want {
 		checkRead(t, r, s, x.Off, x.Len())
 	}
@@ -127,18 +167,32 @@ func TestReaderRandomIsExact(t *testing.T) {
 		}
 	}
 	// What was read is not kept; a fetch may end a little after its last byte.
-	for budget.Used() != 0 {
+	for m.Used() != 0 {
 		time.Sleep(time.Millisecond)
 	}
 }
 
-func TestReaderSharesOneFetch(t *testing.T) {
+// Ten readers of one block cost one fetch, through one handle and through ten.
+func TestReadersShareOneFetch(t *testing.T) {
 	s := &memSource{data: randomBytes(1<<20, 6), gate: make(chan struct{})}
-	r := NewReader(s, 1<<20, NewBudget(8<<20), nil)
-	defer r.Close()
+	c := NewContent(newMemory(t, 8<<20), s, 1<<20, nil)
+	one := c.Reader(nil)
+	defer one.Close()
 	var wg sync.WaitGroup
-	for range 8 {
+	for range 5 {
+		r := c.Reader(nil)
+		defer r.Close()
+		wg.Go(func() { checkRead(t, one, s, 0, 1<<20) })
 		wg.Go(func() { checkRead(t, r, s, 0, 1<<20) })
+	}
+	// All have come, so that none finds what another has used up.
+	for served := 0; served < 10; time.Sleep(time.Millisecond) {
+		c.mem.mu.Lock()
+		served = 0
+		for _, b := range c.mu.blocks {
+			served += b.refs
+		}
+		c.mem.mu.Unlock()
 	}
 	close(s.gate)
 	wg.Wait()
@@ -149,7 +203,7 @@ func TestReaderSharesOneFetch(t *testing.T) {
 
 func TestReaderServesAsBytesArrive(t *testing.T) {
 	s := &memSource{data: randomBytes(4<<20, 7), gate: make(chan struct{}, 2)}
-	r := NewReader(s, 4<<20, NewBudget(8<<20), nil)
+	r := newReader(newMemory(t, 8<<20), s, nil)
 	defer r.Close()
 	s.gate <- struct{}{}
 	checkRead(t, r, s, 0, 100_000) // the rest of the block hangs
@@ -168,8 +222,8 @@ func TestReaderServesAsBytesArrive(t *testing.T) {
 
 func TestReaderErrorThenRetry(t *testing.T) {
 	s := &memSource{data: randomBytes(10<<20, 8)}
-	budget := NewBudget(32 << 20)
-	r := NewReader(s, 10<<20, budget, nil)
+	m := newMemory(t, 32<<20)
+	r := newReader(m, s, nil)
 	s.failing.Store(1)
 	p := make([]byte, 3<<20)
 	if n, err := r.ReadAt(t.Context(), p, 0); !errors.Is(err, errBroken) || n != 0 {
@@ -178,7 +232,7 @@ func TestReaderErrorThenRetry(t *testing.T) {
 	s.failing.Store(0)
 	checkRead(t, r, s, 0, 10<<20)
 	r.Close()
-	wantUsed(t, budget, 0)
+	wantUsed(t, m, 0)
 	if _, err := r.ReadAt(t.Context(), p, 0); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("ReadAt after Close: %v", err)
 	}
@@ -221,15 +275,15 @@ func TestReaderUsesOpenedStream(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := len(s.asked())
-			budget := NewBudget(32 << 20)
+			m := newMemory(t, 32<<20)
 			b := &body{Reader: bytes.NewReader(s.data[c.off : c.off+c.brings])}
-			r := NewReader(s, 6<<20, budget, &Opened{Body: b, Off: c.off, Len: c.promised})
-			checkRead(t, r, s, c.off, 1<<20)
-			if got := len(s.asked()) - before; got > c.fetches+1 { // one may be read-ahead
+			r := newReader(m, s, &Opened{Body: b, Off: c.off, Len: c.promised})
+			checkRead(t, r, s, c.off, 256<<10)
+			if got := len(s.asked()) - before; got > c.fetches {
 				t.Errorf("%d fetches, want %d", got, c.fetches)
 			}
 			r.Close()
-			wantUsed(t, budget, 0)
+			wantUsed(t, m, 0)
 			if b.closed.Load() != 1 {
 				t.Errorf("body closed %d times", b.closed.Load())
 			}
@@ -239,9 +293,9 @@ func TestReaderUsesOpenedStream(t *testing.T) {
 
 func TestReaderCloseEndsHangingStream(t *testing.T) {
 	s := &memSource{data: randomBytes(1<<20, 10)}
-	budget := NewBudget(32 << 20)
+	m := newMemory(t, 32<<20)
 	b := &body{Reader: bytes.NewReader(nil), hang: make(chan struct{})}
-	r := NewReader(s, 1<<20, budget, &Opened{Body: b, Off: 0, Len: 1 << 20})
+	r := newReader(m, s, &Opened{Body: b, Off: 0, Len: 1 << 20})
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		if _, err := r.ReadAt(t.Context(), make([]byte, 10), 0); !errors.Is(err, os.ErrClosed) {
@@ -251,18 +305,18 @@ func TestReaderCloseEndsHangingStream(t *testing.T) {
 	time.Sleep(5 * time.Millisecond)
 	r.Close()
 	wg.Wait()
-	wantUsed(t, budget, 0)
+	wantUsed(t, m, 0)
 }
 
-// Many handles, a budget for none of them: all get on, in bounded memory.
-func TestReaderManyHandlesSmallBudget(t *testing.T) {
-	s := &memSource{data: randomBytes(5<<20+1, 11)}
-	for _, limit := range []int64{0, 32 << 20} {
-		budget := NewBudget(limit)
+// Many handles, and memory for a few of them: all get on, within the limit.
+func TestReaderManyHandlesLittleMemory(t *testing.T) {
+	s := &memSource{data: randomBytes(2<<20+1, 11)}
+	for _, limit := range []int64{0, 3 << 20, 32 << 20} {
+		m := newMemory(t, limit)
 		var wg sync.WaitGroup
-		for i := range crowd + 16 {
-			r := NewReader(s, int64(len(s.data)), budget, nil)
-			if i < crowd {
+		for i := range 40 {
+			r := newReader(m, s, nil)
+			if i%5 == 0 {
 				defer r.Close() // open and idle
 				continue
 			}
@@ -274,27 +328,53 @@ func TestReaderManyHandlesSmallBudget(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		wantUsed(t, budget, 0)
-		if !budget.crowded() {
-			t.Error("idle readers are not counted")
+		if most := m.limit * ChunkSize; len(m.mu.free)*ChunkSize > most {
+			t.Errorf("%d chunks were in use, limit %d", len(m.mu.free), m.limit)
 		}
 	}
+}
+
+// A read that waits for memory can be interrupted, and keeps nothing.
+func TestReaderWaitsForMemory(t *testing.T) {
+	s := &memSource{data: randomBytes(2<<20, 14), gate: make(chan struct{}, 2)}
+	m := newMemory(t, 1<<20)
+	waits := newReader(m, s, nil)
+	defer waits.Close()
+	var wg sync.WaitGroup
+	for range 8 { // of a chunk each, and all of the memory
+		holds := newReader(m, s, nil)
+		defer holds.Close()
+		wg.Go(func() { checkRead(t, holds, s, 1<<20, 100) })
+	}
+	for m.Used() < 1<<20 {
+		time.Sleep(time.Millisecond)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
+	defer cancel()
+	if _, err := waits.ReadAt(ctx, make([]byte, 10), 0); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("interrupted wait: %v", err)
+	}
+	wg.Go(func() { checkRead(t, waits, s, 0, 10) })
+	time.Sleep(5 * time.Millisecond)
+	close(s.gate)
+	wg.Wait()
 }
 
 func TestReaderRandomConcurrent(t *testing.T) {
 	s := &memSource{data: randomBytes(24<<20, 12)}
 	s.failing.Store(10)
-	size := int64(len(s.data))
 	for _, limit := range []int64{0, 6 << 20, 64 << 20} {
-		budget := NewBudget(limit)
-		r := NewReader(s, size, budget, nil)
+		m := newMemory(t, limit)
+		c := NewContent(m, s, int64(len(s.data)), nil)
+		readers := []*Reader{c.Reader(nil), c.Reader(nil), newReader(m, s, nil)}
 		var wg sync.WaitGroup
-		for seed := range uint64(8) {
-			wg.Go(func() { hammer(t, r, s, rand.New(rand.NewPCG(seed, 1))) })
+		for seed := range uint64(9) {
+			wg.Go(func() { hammer(t, readers[seed%3], s, rand.New(rand.NewPCG(seed, 1))) })
 		}
 		wg.Wait()
-		r.Close()
-		wantUsed(t, budget, 0)
+		for _, r := range readers {
+			r.Close()
+		}
 	}
 }
 
@@ -329,8 +409,9 @@ func hammer(t *testing.T, r *Reader, s *memSource, rnd *rand.Rand) {
 func TestReaderBlocksStayDisjoint(t *testing.T) {
 	s := &memSource{data: make([]byte, 12<<20)}
 	rapid.Check(t, func(rt *rapid.T) {
-		budget := NewBudget(int64(rapid.IntRange(0, 24).Draw(rt, "limit")) << 20)
-		r := NewReader(s, int64(len(s.data)), budget, nil)
+		m := NewMemory(int64(rapid.IntRange(0, 24).Draw(rt, "limit")) << 20)
+		defer m.Close()
+		r := newReader(m, s, nil)
 		defer r.Close()
 		for range rapid.IntRange(1, 12).Draw(rt, "reads") {
 			off := rapid.Int64Range(0, 12<<20).Draw(rt, "off")
@@ -338,7 +419,7 @@ func TestReaderBlocksStayDisjoint(t *testing.T) {
 			if _, err := r.ReadAt(t.Context(), make([]byte, n), off); err != nil {
 				rt.Fatal(err)
 			}
-			if err := r.disjoint(); err != nil {
+			if err := r.c.disjoint(); err != nil {
 				rt.Fatal(err)
 			}
 		}
@@ -346,12 +427,12 @@ func TestReaderBlocksStayDisjoint(t *testing.T) {
 }
 
 // disjoint checks the list of blocks.
-func (r *Reader) disjoint() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+func (c *Content) disjoint() error {
+	c.mem.mu.Lock()
+	defer c.mem.mu.Unlock()
 	at := int64(0)
-	for _, b := range r.mu.blocks {
-		if b.off < at || b.end <= b.off || b.end > r.size || b.end-b.off > BlockSize {
+	for _, b := range c.mu.blocks {
+		if b.off < at || b.end <= b.off || b.end > c.size || len(b.chunks) != chunksOf(b.size()) {
 			return errors.New("blocks overlap")
 		}
 		at = b.end
@@ -359,19 +440,32 @@ func (r *Reader) disjoint() error {
 	return nil
 }
 
-func TestBudgetKeepsFreeBuffersWithinLimit(t *testing.T) {
-	b := NewBudget(3 * BlockSize)
-	for range 5 {
-		b.recycle(make([]byte, BlockSize))
+// A dense random reader gets all of the object behind its back.
+func TestReaderDense(t *testing.T) {
+	s := &memSource{data: randomBytes(32<<20, 15)}
+	r := newReader(newMemory(t, 64<<20), s, nil)
+	defer r.Close()
+	order := rand.New(rand.NewPCG(2, 2)).Perm(256)
+	for _, i := range order {
+		checkRead(t, r, s, int64(i)<<17, 4096)
 	}
-	if got := len(b.mu.free); got != 3 {
-		t.Errorf("%d free buffers, want 3", got)
+	if got := len(s.asked()); got > 120 {
+		t.Errorf("%d fetches for 256 reads of a dense reader", got)
 	}
-	if !b.TryTake(2*BlockSize) || b.TryTake(2*BlockSize) {
-		t.Error("TryTake does not keep the limit")
+}
+
+func TestMemoryTrim(t *testing.T) {
+	s := &memSource{data: randomBytes(4<<20, 16)}
+	m := newMemory(t, 64<<20)
+	r := newReader(m, s, nil)
+	checkRead(t, r, s, 0, 4<<20)
+	r.Close()
+	if len(m.mu.free) == 0 {
+		t.Fatal("nothing to give back")
 	}
-	b.buffer(BlockSize)
-	if got := len(b.mu.free); got != 1 {
-		t.Errorf("%d free buffers, want 1", got)
+	m.Trim()
+	m.Trim()
+	if got := len(m.mu.free); got != 0 {
+		t.Errorf("%d chunks are held without use", got)
 	}
 }

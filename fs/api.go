@@ -41,6 +41,8 @@ type Server interface {
 	// Close stops the background work after Wait has returned.
 	Close() error
 	Status() Status
+	// KernelReadAhead is how many bytes the kernel should read ahead of a stream.
+	KernelReadAhead() int64
 	// Kept lists the kept drafts.
 	Kept() []DraftInfo
 	// Upload stores a kept draft: at its own key if that still has the version

@@ -21,7 +21,7 @@ var _ fusefs.NodeGetattrer = (*node)(nil)
 func (n *node) Getattr(ctx context.Context, h fusefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
 	ctx, cancel := patient(ctx)
 	defer cancel()
-	_, open := h.(*fileHandle)
+	open := handleOf(h) != nil
 	if err := n.usable(); err != nil && !open {
 		return n.fs.fail("getattr", n.key(), err)
 	}

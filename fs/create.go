@@ -74,7 +74,10 @@ func (n *node) Create(ctx context.Context, name string, _ uint32, mode uint32, o
 	if err != nil {
 		return nil, nil, 0, n.fs.fail("create", key, err)
 	}
-	h := child.newHandle(true, nil)
+	h, err := child.newHandle(true, nil)
+	if err != nil {
+		return nil, nil, 0, n.fs.fail("create", key, err)
+	}
 	n.touch()
 	child.fillEntry(out, n.fs.meta.TTL())
 	return child.EmbeddedInode(), h, fuse.FOPEN_KEEP_CACHE, 0

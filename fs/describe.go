@@ -33,6 +33,11 @@ func (f *FS) describe(ctx context.Context, e cache.Entry) (cache.Entry, error) {
 	}
 	mark := f.meta.Mark()
 	full, err := f.head(ctx, e.Key, mark)
+	if errors.Is(err, bucket.ErrPermission) {
+		// A policy denies this object: what the listing shows has to do. It must
+		// not make the whole of an ls fail.
+		return e, nil
+	}
 	if e.IsDir() && errors.Is(err, bucket.ErrNotExist) {
 		full, err = cache.Entry{Key: e.Key, Object: noMarker(e.Key)}, nil
 		f.meta.Put(full, mark)
@@ -97,8 +102,8 @@ func (f *FS) sample(ctx context.Context, dir string, entries []cache.Entry) (cac
 	for i, key := range keys {
 		g.Go(func() error {
 			e, err := f.head(ctx, key, f.meta.Mark())
-			if errors.Is(err, bucket.ErrNotExist) {
-				return nil
+			if errors.Is(err, bucket.ErrNotExist) || errors.Is(err, bucket.ErrPermission) {
+				return nil // tells nothing
 			}
 			a := bucket.DecodeAttributes(e.Object.Metadata)
 			found[i] = (key == dir && a.AttrsMarker) || (key != dir && anyAttr(a))

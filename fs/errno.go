@@ -71,7 +71,9 @@ func quiet(errno syscall.Errno) bool {
 // cannot say. It is called once, where the answer is made.
 func (f *FS) fail(op, key string, err error) syscall.Errno {
 	errno := toErrno(err)
-	if !quiet(errno) {
+	if errors.Is(err, bucket.ErrArchived) {
+		f.tellArchived(op, key, err)
+	} else if !quiet(errno) {
 		f.log.Warn(op+" failed", "key", key, "errno", errno.Error(), "err", err)
 	} else if err != nil && f.log.Enabled(context.Background(), slog.LevelDebug) {
 		f.log.Debug(op, "key", key, "errno", errno.Error(), "err", err)

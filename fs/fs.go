@@ -22,16 +22,21 @@ import (
 
 // FS is one mount.
 type FS struct {
-	opt    Options
-	log    *slog.Logger
-	b      bucket.API
-	meta   *cache.Metadata
-	budget *cache.Budget
-	stage  *cache.Stage
-	links  xattr.Linker
-	tree   *tree
-	guard  *guard
-	flight singleflight.Group // lookups of one key under way
+	opt      Options
+	log      *slog.Logger
+	b        bucket.API
+	meta     *cache.Metadata
+	memory   *cache.Memory
+	stage    *cache.Stage
+	disk     *cache.Disk // nil: none
+	passes   bool        // the kernel can read files of disk by itself
+	links    xattr.Linker
+	tree     *tree
+	siblings siblings
+	guard    *guard
+	flight   singleflight.Group // lookups of one key under way
+
+	archived toldOnce // archived objects that the log has told of
 
 	notify *notifier
 	sweeps *sweeper
@@ -54,7 +59,15 @@ const (
 
 	maxWrite      = 1 << 20 // bytes of one FUSE request, the kernel's limit
 	drainParallel = 8       // uploads of a drain at once
-	maxBackground = 64      // asynchronous requests that the kernel may have under way
+
+	// Asynchronous requests that the kernel may have under way. go-fuse holds
+	// a buffer of maxWrite for each: they count as part of the memory limit.
+	minBackground  = 8
+	maxBackground  = 64
+	backgroundPart = 4 // of the memory limit, at most
+
+	maxKernelAhead  = 4 << 20 // bytes; an access by mmap fetches so many around it
+	kernelAheadPart = 8       // of the memory limit, at most
 )
 
 func (o Options) withDefaults() Options {
@@ -85,6 +98,15 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// background is how many asynchronous requests the kernel may have under way.
+func (o Options) background() int {
+	return int(min(max(o.MemoryLimit/backgroundPart/maxWrite, minBackground), maxBackground))
+}
+
+// KernelReadAhead is how many bytes the kernel should read ahead of a stream:
+// more than its own 128 KiB, by requests of 1 MiB, several at once.
+func (f *FS) KernelReadAhead() int64 { return min(f.opt.MemoryLimit/kernelAheadPart, maxKernelAhead) }
+
 // Mount mounts the bucket at dir and serves it until it is unmounted.
 func Mount(dir string, o Options) (Server, error) {
 	o = o.withDefaults()
@@ -94,23 +116,30 @@ func Mount(dir string, o Options) (Server, error) {
 	}
 	f := &FS{
 		opt: o, log: o.Logger, stage: stage, dir: dir, since: time.Now(),
-		meta: cache.NewMetadata(o.MetadataTTL), budget: cache.NewBudget(o.MemoryLimit),
+		meta: cache.NewMetadata(o.MetadataTTL), memory: cache.NewMemory(o.MemoryLimit - maxWrite*int64(o.background())),
 		tree: newTree(), guard: newGuard(),
 	}
 	f.b = doubtful{o.Bucket, f.meta}
+	if o.CacheDir != "" {
+		f.disk, err = cache.OpenDisk(cache.DiskOptions{Dir: o.CacheDir, Size: o.CacheSize, MinFree: o.CacheMinFree, Log: o.Logger})
+		if err != nil {
+			return nil, errors.Join(err, f.stage.Close())
+		}
+	}
 	f.root = f.tree.addRoot(f, o.Prefix)
-	f.notify, f.sweeps = newNotifier(f), newSweeper(f.tree)
-	f.server, err = fusefs.Mount(dir, f.root, f.mountOptions())
+	f.notify, f.sweeps = newNotifier(f), newSweeper(f.tree, f.memory)
+	f.server, err = f.mount()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("mounting at %s: %w", dir, err), f.Close())
 	}
+	f.tryPassthrough()
 	return f, nil
 }
 
 func (f *FS) mountOptions() *fusefs.Options {
 	m := fuse.MountOptions{
 		Name: "pailfs", FsName: f.opt.Source, AllowOther: f.opt.AllowOther,
-		MaxWrite: maxWrite, MaxBackground: maxBackground,
+		MaxWrite: maxWrite, MaxBackground: f.opt.background(),
 		DisableSplice: true, // a 1 MiB reply never fits the pipe; each try would log a line
 		// The kernel sends O_TRUNC with open: no truncate(2) to be told apart from it.
 		ExtraCapabilities: fuse.CAP_READDIRPLUS_AUTO | fuse.CAP_ATOMIC_O_TRUNC,
@@ -169,6 +198,12 @@ func (f *FS) Close() error {
 	}
 	f.notify.close()
 	f.sweeps.close()
+	f.memory.Close()
+	if f.disk != nil {
+		if err := f.disk.Close(); err != nil {
+			f.log.Warn("closing the disk cache", "err", err)
+		}
+	}
 	return f.stage.Close()
 }
 

@@ -3,6 +3,7 @@ package fs
 import (
 	"context"
 	"errors"
+	"os"
 	"syscall"
 
 	fusefs "github.com/hanwen/go-fuse/v2/fs"
@@ -26,6 +27,7 @@ var (
 type fileHandle struct {
 	n      *node
 	write  bool
+	passed bool          // the kernel reads n's backing file, and does not ask us
 	reader *cache.Reader // guarded by n.mu; nil where there was local content, or none at all, at open
 }
 
@@ -34,18 +36,40 @@ func (h *fileHandle) Read(ctx context.Context, dest []byte, off int64) (fuse.Rea
 	ctx, cancel := patient(ctx)
 	defer cancel()
 	var k int
+	var v *cache.View
 	d, r, err := h.source()
 	switch {
 	case err != nil:
 	case d != nil:
 		k, err = d.ReadAt(ctx, h.n, dest, off)
 	case r != nil:
-		k, err = r.ReadAt(ctx, dest, off)
+		v, k, err = r.Read(ctx, dest, off)
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, h.n.fs.fail("read", h.n.key(), err)
+	case v != nil:
+		h.n.served.Add(int64(v.Size()))
+		return &viewResult{v}, 0
+	case r != nil:
+		h.n.served.Add(int64(k))
 	}
 	return fuse.ReadResultData(dest[:k]), 0
+}
+
+// viewResult sends bytes from where they are. Slices is what go-fuse looks for
+// in a result that writev(2) can send.
+type viewResult struct{ *cache.View }
+
+func (v *viewResult) Slices() ([][]byte, fuse.Status) { return v.View.Slices(), fuse.OK }
+
+// Bytes is for go-fuse's debug log and for transports without writev(2).
+func (v *viewResult) Bytes(buf []byte) ([]byte, fuse.Status) {
+	buf = buf[:0]
+	for _, s := range v.View.Slices() {
+		buf = append(buf, s...)
+	}
+	return buf, fuse.OK
 }
 
 // source is where the handle's bytes come from now. Where local content was
@@ -58,7 +82,7 @@ func (h *fileHandle) source() (*cache.Draft, *cache.Reader, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.mu.draft == nil && h.reader == nil && n.mu.obj.Size > 0 {
-		h.reader = cache.NewReader(&pinned{n}, n.mu.obj.Size, n.fs.budget, nil)
+		h.reader = n.readerLocked(nil)
 	}
 	return n.mu.draft, h.reader, nil
 }
@@ -132,14 +156,6 @@ func (h *fileHandle) Fsync(ctx context.Context, _ uint32) syscall.Errno {
 	return h.n.fs.fail("fsync", h.n.key(), h.n.commit(ctx))
 }
 
-// Release is the end of the handle. Content that came after the last flush (a
-// mapping's) is stored now; what cannot be stored is kept for recovery, and the
-// file shows again what the bucket has.
-func (h *fileHandle) Release(ctx context.Context) syscall.Errno {
-	h.end(ctx)
-	return 0
-}
-
 func (h *fileHandle) end(ctx context.Context) {
 	last := h.close()
 	if h.write && last {
@@ -154,6 +170,10 @@ func (h *fileHandle) close() (last bool) {
 	n.mu.Lock()
 	reader := h.reader
 	n.mu.handles--
+	var backing *os.File
+	if h.passed {
+		backing = n.unpassLocked()
+	}
 	if h.write {
 		n.mu.writers--
 	}
@@ -161,6 +181,9 @@ func (h *fileHandle) close() (last bool) {
 	n.mu.Unlock()
 	if reader != nil {
 		reader.Close()
+	}
+	if backing != nil {
+		_ = backing.Close() // read only
 	}
 	return last
 }

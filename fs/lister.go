@@ -15,6 +15,8 @@ type lister struct {
 	token string
 	held  []cache.Entry // objects whose name may yet turn out to be a directory's
 
+	hint bool // the listing is one that no program asked for
+
 	mark   cache.Mark // of the beginning
 	marker bool       // the directory's own marker was listed
 	count  int        // entries so far
@@ -38,6 +40,9 @@ func (l *lister) next(ctx context.Context) (items []item, done bool, err error) 
 			return append(l.note(l.name(entries, "", true)), l.pending()...), true, nil
 		}
 		l.walk, l.mark = l.f.meta.Walk(l.dir), l.f.meta.Mark()
+		if l.hint {
+			l.walk.Hint()
+		}
 	}
 	page, err := l.f.b.List(ctx, bucket.ListInput{Prefix: l.dir, Delimiter: "/", Token: l.token})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"syscall"
 	"time"
 
 	"github.com/pailfs/pailfs/bucket"
@@ -24,6 +25,9 @@ func (n *node) ensureDraft() (*cache.Draft, error) {
 	defer n.mu.Unlock()
 	if n.mu.draft != nil {
 		return n.mu.draft, nil
+	}
+	if n.mu.passed > 0 {
+		return nil, syscall.ESTALE // see pass: an open that came in between
 	}
 	d, err := n.fs.stage.Create(n.mu.obj.Size)
 	if err != nil {
@@ -103,42 +107,41 @@ func (n *node) outdated(key string) {
 // commits move it on, and then the node has the bytes in its draft.
 type pinned struct{ n *node }
 
-// Fetch fills p from off. A stream that breaks is taken up where it stopped, as
-// long as each request brings something.
-func (s *pinned) Fetch(ctx context.Context, off int64, p []byte, arrived func(int)) error {
-	for got := 0; ; {
-		before := got
-		err := s.n.withVersion(ctx, func(key, etag string) error {
-			_, body, err := s.n.fs.b.Get(ctx, bucket.GetInput{
-				Key: key, ETag: etag, Off: off + int64(got), Len: int64(len(p) - got),
-			})
-			if err != nil {
-				return err
-			}
-			defer closeQuietly(body)
-			return fill(p, &got, body, arrived)
-		})
-		if err == nil || ctx.Err() != nil || got == before || !errors.Is(err, bucket.ErrUnreachable) {
-			return err
-		}
-	}
+// Fetch hands the n bytes at off to to. A transfer that breaks is taken up where
+// it stopped, by the version that the node shows then.
+func (s *pinned) Fetch(ctx context.Context, off, n int64, to io.ReaderFrom) error {
+	count := &counted{to: to}
+	return s.n.withVersion(ctx, func(key, etag string) error {
+		return s.n.fs.b.Stream(ctx, key, etag, off+count.n, n-count.n, count)
+	})
 }
 
-// fill reads the rest of p, from *got on, and says how far it got as it goes.
-func fill(p []byte, got *int, r io.Reader, arrived func(int)) error {
-	for *got < len(p) {
-		k, err := r.Read(p[*got:])
-		if *got += k; k > 0 {
-			arrived(*got)
-		}
-		switch {
-		case *got == len(p):
-			return nil
-		case err == io.EOF:
-			return io.ErrUnexpectedEOF
-		case err != nil:
-			return err
+// counted knows how many bytes went on to to.
+type counted struct {
+	to io.ReaderFrom
+	n  int64
+}
+
+func (c *counted) ReadFrom(r io.Reader) (int64, error) {
+	n, err := c.to.ReadFrom(r)
+	c.n += n
+	return n, err
+}
+
+// readerLocked returns a reader of the version that the node shows. All of them
+// share its content in memory: while one of them is open there is no other
+// version, as what is written here is read from the draft.
+func (n *node) readerLocked(opened *cache.Opened) *cache.Reader {
+	if n.mu.content != nil {
+		if r := n.mu.content.Reader(opened); r != nil {
+			return r
 		}
 	}
-	return nil
+	n.mu.content = cache.NewContent(n.fs.memory, &pinned{n}, n.mu.obj.Size, n.fs.onDisk(n.mu.obj))
+	if n.mu.writers == 0 { // else old bytes could come over what is written
+		n.mu.content.GiveTo(func(off int64, data []byte) bool {
+			return n.EmbeddedInode().WriteCache(off, data) == 0
+		})
+	}
+	return n.mu.content.Reader(opened)
 }

@@ -89,16 +89,15 @@ func (f *FS) resolve(ctx context.Context, key string, fileOnly bool) (cache.Entr
 		}
 		return e, left, nil
 	}
-	// Callers who ask for the same name share one pair of requests, which
-	// run on nobody's context; each caller waits on its own.
-	ch := f.flight.DoChan(key, func() (any, error) { return nil, f.ask(context.WithoutCancel(ctx), key) })
-	select {
-	case <-ctx.Done():
-		return cache.Entry{}, 0, ctx.Err()
-	case r := <-ch:
-		if r.Err != nil {
-			return cache.Entry{}, 0, r.Err
+	if dir := cache.ParentKey(key); f.siblings.worthListing(dir, f.meta.TTL()) {
+		// Where it fails, the name's own questions say why.
+		_ = f.together(ctx, "\x00list "+dir, func(ctx context.Context) error { return f.listOnce(ctx, dir) })
+		if e, left, s := f.cached(key, fileOnly); s == cache.Found {
+			return e, left, nil
 		}
+	}
+	if err := f.together(ctx, key, func(ctx context.Context) error { return f.ask(ctx, key) }); err != nil {
+		return cache.Entry{}, 0, err
 	}
 	e, left, s := f.cached(key, fileOnly)
 	if s == cache.Found {
@@ -108,6 +107,18 @@ func (f *FS) resolve(ctx context.Context, key string, fileOnly bool) (cache.Entr
 		return f.uncached(ctx, key, fileOnly)
 	}
 	return cache.Entry{}, 0, bucket.ErrNotExist
+}
+
+// together lets callers who ask for the same thing share the requests, which run
+// on nobody's context; each caller waits on its own.
+func (f *FS) together(ctx context.Context, what string, ask func(context.Context) error) error {
+	ch := f.flight.DoChan(what, func() (any, error) { return nil, ask(context.WithoutCancel(ctx)) })
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case r := <-ch:
+		return r.Err
+	}
 }
 
 // cached is resolve from what is known.
@@ -137,11 +148,17 @@ func endsParts(key string) bool { return lastPart(key) != "" && key[len(key)-1] 
 // there anything below it as a directory.
 func (f *FS) ask(ctx context.Context, key string) error {
 	mark := f.meta.Mark()
+	var denied error
+	isDir := false
 	var g errgroup.Group
 	if endsParts(key) {
 		g.Go(func() error {
 			_, err := f.head(ctx, key, mark)
-			if errors.Is(err, bucket.ErrNotExist) {
+			switch {
+			case errors.Is(err, bucket.ErrNotExist):
+				return nil
+			case errors.Is(err, bucket.ErrPermission):
+				denied = err
 				return nil
 			}
 			return err
@@ -152,9 +169,16 @@ func (f *FS) ask(ctx context.Context, key string) error {
 		if errors.Is(err, bucket.ErrNotExist) {
 			return nil
 		}
+		isDir = err == nil
 		return err
 	})
-	return g.Wait()
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	if isDir {
+		return nil // whatever may be said of an object: the directory goes before it
+	}
+	return denied
 }
 
 // uncached is resolve where nothing is believed beyond its moment.

@@ -2,7 +2,9 @@ package fs
 
 import (
 	"context"
+	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -36,6 +38,8 @@ type node struct {
 	// commits lets one commit of this node run at a time.
 	commits chan struct{}
 
+	served atomic.Int64 // bytes that handles have read of the version shown
+
 	mu struct {
 		sync.Mutex
 		obj     bucket.Object     // the version shown; ETag "" when nothing is stored
@@ -45,9 +49,14 @@ type node struct {
 		ctime   time.Time         // last change made here
 		draft   *cache.Draft      // local content, if any
 		givenUp *int64            // size in bytes of the local content that was given up
+		content *cache.Content    // of the version shown, while it has readers
 		handles int
+		passed  int      // of them, those whose reads the kernel does by itself
+		backing *os.File // what it reads, while passed is not 0
 		writers int
-		failed  error // of the last commit, until one succeeds
+
+		releases []<-chan struct{} // under way, each until it is closed; see releases
+		failed   error             // of the last commit, until one succeeds
 	}
 }
 
@@ -183,6 +192,7 @@ func (n *node) setVersion(o bucket.Object) {
 
 func (n *node) setVersionLocked(o bucket.Object) {
 	n.mu.obj, n.mu.asked, n.mu.failed = o, time.Time{}, nil
+	n.served.Store(0)
 	if o.Full {
 		n.mu.attrs, n.mu.known = bucket.DecodeAttributes(o.Metadata), true
 	}

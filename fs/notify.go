@@ -61,7 +61,7 @@ func (q *notifier) close() {
 	<-q.done
 }
 
-// sweeper drops forgotten nodes in the background.
+// sweeper drops forgotten nodes, and memory that is not used, in the background.
 type sweeper struct {
 	stop, done chan struct{}
 	once       sync.Once
@@ -70,7 +70,7 @@ type sweeper struct {
 // sweepEvery is the time between sweeps; a node outlives one whole of them.
 const sweepEvery = 5 * time.Second
 
-func newSweeper(t *tree) *sweeper {
+func newSweeper(t *tree, m *cache.Memory) *sweeper {
 	s := &sweeper{stop: make(chan struct{}), done: make(chan struct{})}
 	go func() {
 		defer close(s.done)
@@ -80,6 +80,7 @@ func newSweeper(t *tree) *sweeper {
 			select {
 			case <-tick.C:
 				t.sweep()
+				m.Trim()
 			case <-s.stop:
 				return
 			}

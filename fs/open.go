@@ -20,8 +20,6 @@ const (
 	// justAsked is how long a HEAD's word that a version is the newest counts
 	// for an open that follows it: the HEAD of the lookup on the way to it.
 	justAsked = time.Second
-	// firstRead is how much the GET of an open asks for, in bytes.
-	firstRead = 1 << 20
 )
 
 // Open opens a file. It shows the newest version, whoever wrote it: a reader's
@@ -50,7 +48,7 @@ func (n *node) Open(ctx context.Context, flags uint32) (fusefs.FileHandle, uint3
 			return nil, 0, n.fs.fail("open", n.key(), err)
 		}
 	}
-	return h, fuse.FOPEN_KEEP_CACHE, 0
+	return h.answer(), fuse.FOPEN_KEEP_CACHE, 0
 }
 
 // open shares the key. So a removal either comes before it, and the kernel is
@@ -68,22 +66,32 @@ func (n *node) open(ctx context.Context, write bool) (*fileHandle, error) {
 	if err != nil {
 		return nil, err
 	}
-	return n.newHandle(write, first), nil
+	return n.handle(write, first)
 }
 
 // revalidate makes sure that the inode shows the newest version. For a reader
-// it does so with the GET of the first bytes, which it returns.
+// it does so with the GET of the first bytes, which it returns. It asks again
+// where a commit of ours came between the question and its answer.
 func (n *node) revalidate(ctx context.Context, write bool) (*firstGet, error) {
-	n.mu.Lock()
-	local := n.dirtyLocked()
-	have := n.mu.obj
-	asked := have.Full && time.Since(n.mu.asked) < justAsked
-	n.mu.Unlock()
+	for {
+		have := n.version()
+		first, err := n.askNewest(ctx, write)
+		if !errors.Is(err, syscall.ESTALE) || n.gone() || n.version().ETag == have.ETag && !n.isDirty() {
+			return first, err
+		}
+	}
+}
+
+func (n *node) askNewest(ctx context.Context, write bool) (*firstGet, error) {
+	have, asked := n.askedJustNow()
+	local := n.isDirty()
 	if local || asked || n.gone() || n.kind != kindFile {
 		return nil, nil
 	}
 	key, mark := n.key(), n.fs.meta.Mark()
-	if write || have.Size == 0 {
+	// What has been read whole is in the kernel's page cache, most likely, and
+	// the disk cache has what it has: the first bytes would be fetched for nothing.
+	if write || have.Size == 0 || n.served.Load() >= have.Size || n.fs.begins(have) {
 		e, err := n.fs.head(ctx, key, mark)
 		if err != nil {
 			return nil, n.vanished(key, mark, err)
@@ -91,7 +99,8 @@ func (n *node) revalidate(ctx context.Context, write bool) (*firstGet, error) {
 		return nil, n.accept(e)
 	}
 	// The stream outlives this request: it is the reader's first block.
-	o, body, err := n.fs.b.Get(context.WithoutCancel(ctx), bucket.GetInput{Key: key, Len: min(firstRead, have.Size)})
+	want := min(n.fs.memory.Opening(), have.Size)
+	o, body, err := n.fs.b.Get(context.WithoutCancel(ctx), bucket.GetInput{Key: key, Len: want})
 	if err != nil {
 		return nil, n.vanished(key, mark, err)
 	}
@@ -100,13 +109,27 @@ func (n *node) revalidate(ctx context.Context, write bool) (*firstGet, error) {
 	if err := n.accept(e); err != nil {
 		return nil, errors.Join(err, body.Close())
 	}
-	return &firstGet{etag: o.ETag, opened: cache.Opened{Body: body, Off: 0, Len: min(firstRead, o.Size)}}, nil
+	return &firstGet{etag: o.ETag, opened: cache.Opened{Body: body, Off: 0, Len: min(want, o.Size)}}, nil
+}
+
+// askedJustNow is the version shown, and whether a HEAD that has just been sent
+// said that it is the newest.
+func (n *node) askedJustNow() (bucket.Object, bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.mu.obj, n.mu.obj.Full && time.Since(n.mu.asked) < justAsked
 }
 
 // firstGet is the answer to an open's GET.
 type firstGet struct {
 	etag   string
 	opened cache.Opened
+}
+
+func (g *firstGet) close() {
+	if g != nil {
+		closeQuietly(g.opened.Body)
+	}
 }
 
 // vanished records a 404 of an open. The kernel is told to look again: it then
@@ -128,24 +151,42 @@ func (n *node) accept(e cache.Entry) error {
 	return nil
 }
 
-// newHandle registers a handle; first may be nil.
-func (n *node) newHandle(write bool, first *firstGet) *fileHandle {
+// newHandle registers a handle; first may be nil. It fails where the kernel has
+// begun to read n by itself (see pass).
+func (n *node) newHandle(write bool, first *firstGet) (*fileHandle, error) {
+	h, err := n.register(write, first)
+	if err == nil && write {
+		n.mu.Lock()
+		c := n.mu.content
+		n.mu.Unlock()
+		if c != nil {
+			c.StopGiving() // no write comes before this open has ended
+		}
+	}
+	return h, err
+}
+
+func (n *node) register(write bool, first *firstGet) (*fileHandle, error) {
 	h := &fileHandle{n: n, write: write}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.mu.passed > 0 {
+		first.close()
+		return nil, errRaced
+	}
 	n.mu.handles++
 	if write {
 		n.mu.writers++
 	}
 	if first == nil {
-		return h
+		return h, nil
 	}
 	if n.mu.draft == nil && n.mu.obj.ETag == first.etag && n.mu.obj.Size > 0 {
-		h.reader = cache.NewReader(&pinned{n}, n.mu.obj.Size, n.fs.budget, &first.opened)
-		return h
+		h.reader = n.readerLocked(&first.opened)
+		return h, nil
 	}
-	closeQuietly(first.opened.Body) // a commit of ours came in between
-	return h
+	first.close() // a commit of ours came in between
+	return h, nil
 }
 
 func closeQuietly(c io.Closer) { _ = c.Close() } // a body that nobody reads on

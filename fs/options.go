@@ -32,6 +32,14 @@ type Options struct {
 	Metadata string
 	// MemoryLimit in bytes for read-ahead and buffers; 0 is min(1 GiB, 1/8 of RAM).
 	MemoryLimit int64
+	// CacheDir is where content is kept on local disk; "" is nowhere.
+	CacheDir string
+	// CacheSize is what that may take, in bytes.
+	CacheSize int64
+	// CacheMinFree is how many bytes stay free on its file system.
+	CacheMinFree int64
+	// Store tells the bucket apart from others, in a cache that mounts share.
+	Store string
 	// StageDir holds drafts (dirty files) of this mount and kept drafts.
 	StageDir string
 	// LinkExpires is the lifetime of user.s3.url; 0 is 1 h.

@@ -38,7 +38,7 @@ func (n *node) Setattr(ctx context.Context, h fusefs.FileHandle, in *fuse.SetAtt
 // setSize truncates. Through a handle it is a write, which the handle's flush
 // stores; without one (truncate(2)) it is stored before it returns.
 func (n *node) setSize(ctx context.Context, h fusefs.FileHandle, size int64) error {
-	if fh, ok := h.(*fileHandle); ok && fh.write {
+	if fh := handleOf(h); fh != nil && fh.write {
 		return fh.truncate(ctx, size)
 	}
 	if n.kind != kindFile {
@@ -48,7 +48,10 @@ func (n *node) setSize(ctx context.Context, h fusefs.FileHandle, size int64) err
 		return err
 	}
 	// A handle of our own: its end settles what cannot be stored.
-	tmp := n.newHandle(true, nil)
+	tmp, err := n.handle(true, nil)
+	if err != nil {
+		return err
+	}
 	defer tmp.end(ctx)
 	if err := tmp.truncate(ctx, size); err != nil {
 		return err

@@ -3,8 +3,10 @@ package fs
 import (
 	"context"
 	"hash/fnv"
+	"maps"
 	"strings"
 	"sync"
+	"time"
 
 	fusefs "github.com/hanwen/go-fuse/v2/fs"
 
@@ -23,12 +25,14 @@ type tree struct {
 	// sweeps they have seen since. They are not dropped at once: a lookup may
 	// just be handing one out again, and go-fuse does not say when it has taken it.
 	forgotten map[*node]int
+
+	writers map[string]time.Time // keys whose next lineage a writer is about to open (see await)
 }
 
 const rootIno = 1
 
 func newTree() *tree {
-	return &tree{byKey: map[string]*node{}, byIno: map[uint64]*node{}, forgotten: map[*node]int{}}
+	return &tree{byKey: map[string]*node{}, byIno: map[uint64]*node{}, forgotten: map[*node]int{}, writers: map[string]time.Time{}}
 }
 
 func (t *tree) addRoot(f *FS, key string) *node {
@@ -128,6 +132,7 @@ func (t *tree) forget(n *node) {
 func (t *tree) sweep() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	maps.DeleteFunc(t.writers, func(_ string, at time.Time) bool { return time.Since(at) >= awaitTime })
 	for n, sweeps := range t.forgotten {
 		switch {
 		case n.isLocal():

@@ -93,7 +93,7 @@ func (n *node) preserve(ctx context.Context) error {
 	}
 	n.mu.Lock()
 	base := n.mu.obj
-	if n.mu.handles == 0 || base.Size > maxPreserved {
+	if n.mu.handles == n.mu.passed || base.Size > maxPreserved {
 		n.mu.Unlock()
 		return nil
 	}
@@ -114,8 +114,11 @@ func (n *node) preserve(ctx context.Context) error {
 	}
 	defer d.Unseal(false)
 	err = d.Fill(ctx, baseOf{n.fs.b, base.Key, base.ETag})
-	if errors.Is(err, bucket.ErrChanged) {
+	switch {
+	case errors.Is(err, bucket.ErrChanged):
 		return nil // the version is gone already; its readers are told so
+	case errors.Is(err, bucket.ErrArchived):
+		return nil // nobody could read it before either
 	}
 	return err
 }

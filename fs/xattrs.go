@@ -72,6 +72,9 @@ func (n *node) xattrFile(caller *fuse.Caller) xattr.File {
 			return n.fs.b.PresignGet(ctx, key, lifetime)
 		},
 		Full: func(ctx context.Context) (bucket.Object, error) {
+			if o, ok := n.askedJustNow(); ok { // so size call and value call agree
+				return o, nil
+			}
 			e, err := n.fs.head(ctx, key, n.fs.meta.Mark())
 			if err == nil && n.follows(e) {
 				n.learn(cache.Entry{Key: key, Object: e.Object}, true)

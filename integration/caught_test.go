@@ -36,8 +36,8 @@ print(subprocess.run(['s3','get','s'],capture_output=True,text=True).stdout); os
 	e.lab.Observe(nil)
 }
 
-// Bodies that end too early are taken up where they stopped: for readers, and
-// for an edit that needs the rest of the file.
+// K17 B138: bodies that end too early are taken up where they stopped: for readers,
+// and for an edit that needs the rest of the file.
 func TestCutDownloads(t *testing.T) {
 	e := newEnv(t, envOptions{lab: true})
 	m := e.mount(t, mountOptions{})

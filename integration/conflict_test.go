@@ -118,8 +118,8 @@ func TestOpenAfterStaleRead(t *testing.T) {
 	}
 }
 
-// A reader that holds the file gets old bytes or an error, never a mix; a new
-// open sees the new content.
+// K02 B21: a reader that holds the file gets old bytes or an error, never a mix; a
+// new open sees the new content.
 func TestReaderNeverMixesVersions(t *testing.T) {
 	e := newEnv(t, envOptions{})
 	m := e.mount(t, mountOptions{args: []string{"--memory-limit", "32MiB"}})

@@ -8,5 +8,7 @@
 //
 // The environment can say: PAILFS_BIN and S3SERVER_BIN name binaries to use
 // instead of building them; CI=true makes a missing tool a failure, not a
-// skip; PAILFS_TEST_LOG is the log level of the mounts (info).
+// skip; PAILFS_TEST_LOG is the log level of the mounts (info);
+// PAILFS_TEST_FLAGS are more flags for the mounts of env.mount, separated by
+// spaces, as --memory-limit=32MiB. Those that a test sets itself go before.
 package integration

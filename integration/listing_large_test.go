@@ -64,7 +64,7 @@ func TestLargeDirectory(t *testing.T) {
 	m.remount(t)
 	pass("stat", `stat "$D/$MIDDLE" >/dev/null`, requests{"ListObjectsV2": 3, "HeadObject": 3}, 3*time.Second)
 	pass("mv", `mv "$D/$FIRST" "$D/zz"`,
-		requests{"ListObjectsV2": 3, "HeadObject": 5, "CopyObject": 1, "DeleteObject": 1}, 5*time.Second)
+		requests{"ListObjectsV2": 4, "HeadObject": 5, "CopyObject": 1, "DeleteObject": 1}, 5*time.Second) // of them a page that turns out to be one of many
 	if rss := m.peakRSS(t); rss > 500<<20 {
 		t.Errorf("peak memory %d MiB, want at most 500", rss>>20)
 	}

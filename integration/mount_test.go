@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -64,14 +65,15 @@ func (e *env) source(prefix string) string {
 	return strings.TrimSuffix("s3://"+e.bucket+"/"+prefix, "/")
 }
 
-// flags are those that every mount of this server has.
+// flags are those that every mount of this server has. The last of one name
+// counts: a test's own before those of the environment.
 func (m *mount) flags() []string {
 	level := os.Getenv("PAILFS_TEST_LOG")
 	if level == "" {
 		level = "info"
 	}
-	return append([]string{"--endpoint", m.e.mountURL, "--region", testRegion, "--path-style",
-		"--stage-dir", m.stage, "--log-level", level}, m.o.args...)
+	return slices.Concat([]string{"--endpoint", m.e.mountURL, "--region", testRegion, "--path-style",
+		"--stage-dir", m.stage, "--log-level", level}, strings.Fields(os.Getenv("PAILFS_TEST_FLAGS")), m.o.args)
 }
 
 func (m *mount) program() string {

@@ -39,8 +39,9 @@ type File struct {
 
 	// Presign makes a link and says when it really ends. It sends no S3 request.
 	Presign func(ctx context.Context, lifetime time.Duration) (url string, until time.Time, err error)
-	// Full asks S3 for the object (HEAD). It is called only for a fact that
-	// Object does not carry, and only while Object.Full is false.
+	// Full asks S3 for the object (HEAD), or gives what S3 has said just now. It is
+	// called only for a fact that Object does not carry while Object.Full is
+	// false, and for the state of an archived object.
 	Full func(ctx context.Context) (bucket.Object, error)
 	// Linker makes the size call and the value call of getxattr agree; nil
 	// makes a new link at each call.
@@ -58,19 +59,23 @@ func IsLink(name string) bool {
 type fact struct {
 	name string
 	read func(f File, o bucket.Object) (value string, known bool)
+	// changes says that the value can change while the version stays: where it is
+	// not known, an earlier HEAD's word does not count.
+	changes bool
 }
 
 // facts are in the order in which List names them.
 func facts() []fact {
 	return []fact{
-		{"bucket", func(f File, _ bucket.Object) (string, bool) { return f.Bucket, true }},
-		{"key", func(_ File, o bucket.Object) (string, bool) { return o.Key, true }},
-		{"etag", func(_ File, o bucket.Object) (string, bool) { return o.ETag, true }},
-		{"size", stored(func(o bucket.Object) (string, bool) { return strconv.FormatInt(o.Size, 10), true })},
-		{"last-modified", stored(lastModified)},
-		{"storage-class", stored(storageClass)},
-		{"content-type", stored(func(o bucket.Object) (string, bool) { return o.Headers.ContentType, o.Full })},
-		{"version-id", stored(func(o bucket.Object) (string, bool) { return o.VersionID, o.Full || o.VersionID != "" })},
+		{name: "bucket", read: func(f File, _ bucket.Object) (string, bool) { return f.Bucket, true }},
+		{name: "key", read: func(_ File, o bucket.Object) (string, bool) { return o.Key, true }},
+		{name: "etag", read: func(_ File, o bucket.Object) (string, bool) { return o.ETag, true }},
+		{name: "size", read: stored(func(o bucket.Object) (string, bool) { return strconv.FormatInt(o.Size, 10), true })},
+		{name: "last-modified", read: stored(lastModified)},
+		{name: "storage-class", read: stored(storageClass)},
+		{name: "content-type", read: stored(func(o bucket.Object) (string, bool) { return o.Headers.ContentType, o.Full })},
+		{name: "version-id", read: stored(func(o bucket.Object) (string, bool) { return o.VersionID, o.Full || o.VersionID != "" })},
+		{name: "restore", read: stored(restoreState), changes: true},
 	}
 }
 
@@ -97,6 +102,23 @@ func storageClass(o bucket.Object) (string, bool) {
 		return "STANDARD", true
 	}
 	return o.StorageClass, true
+}
+
+// notRestored is user.s3.restore of an archived object that has no x-amz-restore.
+const notRestored = "archived: not restored"
+
+// restoreState is empty for what can always be read. A restore leaves the version
+// as it is, so that only a HEAD knows the state of what may be archived.
+func restoreState(o bucket.Object) (string, bool) {
+	switch {
+	case o.Restore != "":
+		return o.Restore, false
+	case o.ArchiveStatus != "":
+		return notRestored + " (" + o.ArchiveStatus + ")", false
+	case o.IsArchived():
+		return notRestored, false
+	}
+	return "", !o.MayBeArchived()
 }
 
 // List names the facts that are known to exist, and content-type, which every
@@ -148,7 +170,7 @@ func getFact(ctx context.Context, f File, name string) (string, error) {
 			continue
 		}
 		value, known := a.read(f, f.Object)
-		if !known && !f.Object.Full && f.Full != nil {
+		if !known && (a.changes || !f.Object.Full) && f.Full != nil {
 			full, err := f.Full(ctx)
 			if err != nil {
 				return "", err

@@ -65,6 +65,44 @@ func TestGetFacts(t *testing.T) {
 	}
 }
 
+// The state of an archived object is asked for anew each time, as a restore does
+// not change the version; what can always be read has none, and costs nothing.
+func TestRestore(t *testing.T) {
+	const ongoing = `ongoing-request="true"`
+	for _, c := range []struct {
+		what        string
+		known, asks bucket.Object // what the file shows, and what a HEAD says
+		want        string
+		heads       int
+		listed      bool
+	}{
+		{what: "standard", known: bucket.Object{}},
+		{what: "instant retrieval", known: bucket.Object{StorageClass: "GLACIER_IR"}},
+		{what: "archived, listed", known: bucket.Object{StorageClass: "GLACIER"}, asks: bucket.Object{StorageClass: "GLACIER", Full: true},
+			want: "archived: not restored", heads: 1, listed: true},
+		{what: "restored since", known: bucket.Object{StorageClass: "DEEP_ARCHIVE", Full: true},
+			asks: bucket.Object{StorageClass: "DEEP_ARCHIVE", Full: true, Restore: ongoing}, want: ongoing, heads: 1, listed: true},
+		{what: "a restored copy that has gone", known: bucket.Object{StorageClass: "GLACIER", Full: true, Restore: ongoing},
+			asks: bucket.Object{StorageClass: "GLACIER", Full: true}, want: "archived: not restored", heads: 1, listed: true},
+		{what: "tiering, readable", known: bucket.Object{StorageClass: "INTELLIGENT_TIERING"},
+			asks: bucket.Object{StorageClass: "INTELLIGENT_TIERING", Full: true}, heads: 1},
+		{what: "tiering, archived", known: bucket.Object{StorageClass: "INTELLIGENT_TIERING", Full: true, ArchiveStatus: "DEEP_ARCHIVE_ACCESS"},
+			asks: bucket.Object{StorageClass: "INTELLIGENT_TIERING", Full: true, ArchiveStatus: "DEEP_ARCHIVE_ACCESS"},
+			want: "archived: not restored (DEEP_ARCHIVE_ACCESS)", heads: 1, listed: true},
+	} {
+		heads := 0
+		c.known.ETag, c.asks.ETag = "abc", "abc"
+		f := File{Object: c.known, Full: func(context.Context) (bucket.Object, error) { heads++; return c.asks, nil }}
+		got, err := Get(t.Context(), f, "user.s3.restore")
+		if string(got) != c.want || (c.want == "") != errors.Is(err, ErrNoAttr) || heads != c.heads {
+			t.Errorf("%s: %q, %v after %d HEADs; want %q after %d", c.what, got, err, heads, c.want, c.heads)
+		}
+		if listed := slices.Contains(List(f), "user.s3.restore"); listed != c.listed {
+			t.Errorf("%s: listed %v, want %v", c.what, listed, c.listed)
+		}
+	}
+}
+
 func TestUnknownNamesCostNothing(t *testing.T) {
 	for _, name := range []string{
 		"", "user.s3", "user.s3.", "user.s3.nope", "user.s3.URL", "user.s3.urls", "user.url", "user.mime_type",
@@ -89,7 +127,7 @@ func TestAbsentFacts(t *testing.T) {
 		}
 	}
 	implicit := File{Bucket: "b", Object: bucket.Object{Key: "d/"}, MayLink: true}
-	for _, name := range []string{"etag", "size", "last-modified", "storage-class", "content-type", "version-id", "url"} {
+	for _, name := range []string{"etag", "size", "last-modified", "storage-class", "content-type", "version-id", "restore", "url"} {
 		if _, err := Get(t.Context(), implicit, Prefix+name); !errors.Is(err, ErrNoAttr) {
 			t.Errorf("implicit directory: %s: %v, want ErrNoAttr", name, err)
 		}

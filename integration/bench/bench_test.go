@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -30,6 +31,9 @@ func TestScale(t *testing.T) {
 		}
 		if s.Big < minBig || s.Big%mib != 0 || s.Par*parallelFiles != s.Big || s.Small < 1 || s.Samples > s.Small || s.Dirs > s.Deep {
 			t.Errorf("scale %d: %+v", by, s)
+		}
+		if s.many()%stampEvery != 0 || s.many() < stampEvery || s.many() > partSize { // limit reads each in one request
+			t.Errorf("scale %d: %d bytes in each of many", by, s.many())
 		}
 		if m := s.middle(); m%8 != 0 || m+fileSize > s.Big/2+5*mib { // within the part that limit replaces
 			t.Errorf("scale %d: middle %d", by, m)
@@ -105,6 +109,27 @@ func TestParallel(t *testing.T) {
 	calls := 0
 	if err := parallel(1, 100, func(i int) error { calls++; return boom }); !errors.Is(err, boom) || calls != 1 {
 		t.Error(err, calls)
+	}
+}
+
+func TestAtOnce(t *testing.T) {
+	const n = 50
+	var here sync.WaitGroup
+	here.Add(n)
+	boom := errors.New("boom")
+	ended := make(chan int, n)
+	// Each waits for all others: none may be left for later.
+	err := atOnce(n, func(i int, start time.Time) error {
+		defer func() { ended <- i }()
+		here.Done()
+		here.Wait()
+		if start.IsZero() || i == 7 {
+			return boom
+		}
+		return nil
+	})
+	if !errors.Is(err, boom) || len(ended) != n {
+		t.Error(err, len(ended))
 	}
 }
 
@@ -253,7 +278,11 @@ func TestOptions(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
-	if u := usageOf(os.Getpid()); u.peak <= 0 || u.cpu < 0 {
+	u := usageOf(os.Getpid())
+	if u.peak <= 0 || u.cpu < 0 {
 		t.Errorf("%+v", u)
+	}
+	if all := machineCPU(); all <= 0 || all < u.cpu {
+		t.Errorf("the machine used %v s, this process %v s", all, u.cpu)
 	}
 }

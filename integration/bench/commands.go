@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,8 +20,8 @@ func newRoot(out, progress io.Writer) *cobra.Command {
 		Use:   "bench",
 		Short: "Measure programs that mount an S3 bucket, side by side",
 		Long: `Measure programs that mount an S3 bucket, side by side: pailfs, those of
-programs.json that are installed, a FUSE filesystem that does nothing (null)
-and a client without any filesystem (limit).
+programs.json that are installed, a FUSE filesystem that does nothing (null),
+a client without any filesystem (limit) and a file of the disk (local).
 
 It needs nothing but this program, pailfs and s3server; all it makes is in a
 temporary directory and gone afterwards.`,
@@ -195,5 +194,5 @@ func workCommand() *cobra.Command {
 
 // ours tells that a failure of this program fails the run. Peers may fail.
 func ours(name string) bool {
-	return slices.Contains([]string{limitName, pailfsName, "pailfs-list"}, name)
+	return name == limitName || name == localName || isPailfs(name)
 }

@@ -35,6 +35,7 @@ func metrics() []metric {
 			return float64(r.Requests.Requests)
 		}},
 		{"CPU seconds", -1, false, true, func(r *result, _ unit) float64 { return r.CPU }},
+		{"slowest/fastest reader", -1, false, true, func(r *result, _ unit) float64 { return r.Readers.ratio() }},
 		{"peak RSS", -1, false, false, func(r *result, _ unit) float64 { return float64(r.PeakRSS) }},
 	}
 }

@@ -1,6 +1,7 @@
 // Command bench measures programs that mount an S3 bucket, side by side:
 // pailfs, others that are installed, a FUSE filesystem that does nothing
-// ("null") and a client without any filesystem ("limit"). See README.md.
+// ("null"), a client without any filesystem ("limit") and a file of the local
+// disk ("local"). See README.md.
 //
 // One process runs it all: it starts the S3 server, has the lab (latency,
 // bandwidth, counted requests) within itself, and starts a fresh mount for
@@ -20,6 +21,7 @@
 //	server.go                 the S3 server
 //	plan.go, run.go           which measurements, in which order
 //	trial.go, usage.go        one measurement; CPU, memory, noise
+//	split.go, memory.go       who used the CPU; the memory that pailfs may use
 //	result.go                 what is stored
-//	cell.go, table.go, compare.go  what is printed
+//	cell.go, table.go, extra.go, compare.go  what is printed
 package main

@@ -112,6 +112,9 @@ func nullMain(dir string, s sizes) error {
 			for i := range parallelFiles {
 				root.addFile(ctx, parKey(i), s.Par)
 			}
+			for i := range manyFiles {
+				root.addFile(ctx, manyKey(i), s.many())
+			}
 		},
 	})
 	if err != nil {

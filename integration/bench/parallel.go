@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // parallel calls f(0..n-1) from workers goroutines and returns the first
@@ -33,6 +35,25 @@ func parallel(workers, n int, f func(i int) error) error {
 	}
 	wg.Wait()
 	return first
+}
+
+// atOnce calls f(0..n-1) at the same moment, each with a goroutine of its own,
+// and returns the first error when all have ended.
+func atOnce(n int, f func(i int, start time.Time) error) error {
+	var (
+		begin = make(chan struct{})
+		start time.Time
+		group errgroup.Group
+	)
+	for i := range n {
+		group.Go(func() error {
+			<-begin
+			return f(i, start)
+		})
+	}
+	start = time.Now()
+	close(begin)
+	return group.Wait()
 }
 
 // await looks until missing finds nothing. It returns when that was, and false

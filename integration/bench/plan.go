@@ -38,10 +38,17 @@ func followers(list []workload, id string) []workload {
 // cells returns the workloads of a group that the program runs; none where it
 // does not run the first.
 func cells(p program, group []workload) []workload {
-	if !p.runs(group[0]) {
+	if !p.local() && !p.runs(group[0]) { // a local file needs no mount that others have warmed
 		return nil
 	}
 	return slices.DeleteFunc(slices.Clone(group), func(w workload) bool { return !p.runs(w) })
+}
+
+// needsLocal tells whether a program reads the local file.
+func needsLocal(programs []program, list [][]workload) bool {
+	return slices.ContainsFunc(programs, func(p program) bool {
+		return p.local() && slices.ContainsFunc(list, func(group []workload) bool { return len(cells(p, group)) > 0 })
+	})
 }
 
 // datasets returns what the workloads need, each once.

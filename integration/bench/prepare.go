@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,17 +17,20 @@ type dataset string
 const (
 	dataBig   dataset = "big file"
 	dataPar   dataset = "parallel files"
+	dataMany  dataset = "many files"
 	dataSmall dataset = "small files"
 	dataFlat  dataset = "flat objects"
 	dataDeep  dataset = "nested objects"
 	dataRepo  dataset = "git repository"
+	dataLocal dataset = "local file"
 )
 
-// preparer makes datasets, directly on the server.
+// preparer makes datasets, directly on the server or on the local disk.
 type preparer struct {
 	store *store
 	sizes sizes
 	repo  string // where the git repository is made
+	local string // and the local file
 }
 
 func (p *preparer) prepare(ctx context.Context, d dataset) error {
@@ -36,6 +41,8 @@ func (p *preparer) prepare(ctx context.Context, d dataset) error {
 		return p.big(ctx, bigKey, s.Big, bigSeed)
 	case dataPar:
 		return parallel(parallelFiles, parallelFiles, func(i int) error { return p.big(ctx, parKey(i), s.Par, parSeed(i)) })
+	case dataMany:
+		return parallel(parallelFiles, manyFiles, func(i int) error { return p.big(ctx, manyKey(i), s.many(), manySeed(i)) })
 	case dataSmall:
 		return p.many(ctx, s.Small, func(i int) string { return smallDir + smallName(i) }, smallData)
 	case dataFlat:
@@ -44,6 +51,8 @@ func (p *preparer) prepare(ctx context.Context, d dataset) error {
 		return p.many(ctx, s.Deep, s.deepKey, tiny)
 	case dataRepo:
 		return makeRepo(ctx, p.repo, s.Repo)
+	case dataLocal:
+		return writeLocal(filepath.Join(p.local, filepath.FromSlash(bigKey)), &pattern{size: s.Big, seed: bigSeed})
 	}
 	return fmt.Errorf("no dataset %q", d)
 }
@@ -56,6 +65,20 @@ func (p *preparer) big(ctx context.Context, key string, size int64, seed uint64)
 
 func (p *preparer) many(ctx context.Context, n int, key func(i int) string, data func(i int) []byte) error {
 	return parallel(streams, n, func(i int) error { return p.store.putBytes(ctx, key(i), data(i)) })
+}
+
+// writeLocal waits for the disk: what is still to be written there would
+// disturb the measurements.
+func writeLocal(name string, from io.Reader) error {
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	_, err = io.CopyBuffer(f, from, make([]byte, bufSize))
+	return errors.Join(err, f.Sync(), f.Close())
 }
 
 const repoDirs = 12

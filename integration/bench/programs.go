@@ -18,6 +18,7 @@ var programsJSON []byte
 
 const (
 	limitName  = "limit"
+	localName  = "local"
 	pailfsName = "pailfs"
 )
 
@@ -28,24 +29,36 @@ const (
 type program struct {
 	Name string `json:"name"`
 	Note string `json:"note,omitempty"`
-	// Command mounts and stays in the foreground. The direct client has none.
+	// Command mounts and stays in the foreground. The direct client and the local
+	// file have none.
 	Command []string `json:"command,omitempty"`
 	// Version prints something whose first line is stored with the results.
 	Version   []string          `json:"version,omitempty"`
 	Env       map[string]string `json:"env,omitempty"`
-	Workloads []string          `json:"workloads,omitempty"` // empty: all
+	Workloads []string          `json:"workloads,omitempty"` // empty: all that need not be named
 	// Blank files are zeros, and what is written goes nowhere: nothing to check.
 	Blank bool `json:"blank,omitempty"`
 }
 
 func (p program) direct() bool { return len(p.Command) == 0 }
 
+// local tells that it is a file of the local disk: no server, no mount.
+func (p program) local() bool { return p.direct() && p.Name == localName }
+
+// isPailfs tells that a program is pailfs, with whatever flags.
+func isPailfs(name string) bool { return name == pailfsName || strings.HasPrefix(name, pailfsName+"-") }
+
 // runs tells whether the program has a cell in this row.
 func (p program) runs(w workload) bool {
-	if p.direct() {
+	switch {
+	case p.local():
+		return w.local != nil
+	case p.direct():
 		return w.limit != nil
+	case len(p.Workloads) == 0:
+		return !w.named
 	}
-	return len(p.Workloads) == 0 || slices.Contains(p.Workloads, w.id)
+	return slices.Contains(p.Workloads, w.id)
 }
 
 // loadPrograms returns the built-in programs and those of a file, which
@@ -87,7 +100,7 @@ func parsePrograms(text []byte) ([]program, error) {
 		switch {
 		case p.Name == "":
 			return nil, fmt.Errorf("program %d has no name", i)
-		case p.direct() && p.Name != limitName:
+		case p.direct() && p.Name != limitName && p.Name != localName:
 			return nil, fmt.Errorf("%s has no command", p.Name)
 		case programIndex(list[:i], p.Name) >= 0:
 			return nil, fmt.Errorf("%s is there twice", p.Name)

@@ -58,6 +58,8 @@ type programInfo struct {
 	Version string `json:"version,omitempty"`
 	Note    string `json:"note,omitempty"`
 	LeftOut string `json:"left_out,omitempty"` // why it was not run
+	// MemoryLimit is that of a pailfs.
+	MemoryLimit int64 `json:"memory_limit_bytes,omitempty"`
 }
 
 // result is one measurement.
@@ -73,10 +75,15 @@ type result struct {
 	Bytes    int64    `json:"bytes,omitempty"`
 	Ops      int64    `json:"ops,omitempty"`
 
-	PeakRSS    int64         `json:"peak_rss_bytes,omitempty"` // of the mount process since its start
-	CPU        float64       `json:"cpu_seconds"`              // of the mount process in this workload
-	Requests   *lab.Snapshot `json:"requests,omitempty"`       // what the lab counted
+	PeakRSS    int64         `json:"peak_rss_bytes,omitempty"`  // of the mount process since its start
+	CPU        float64       `json:"cpu_seconds"`               // of the mount process in this workload
+	Requests   *lab.Snapshot `json:"requests,omitempty"`        // what the lab counted
+	Before     *lab.Snapshot `json:"requests_before,omitempty"` // where a cache was filled: from the second mount to the clock's start
 	UnmountErr string        `json:"unmount_error,omitempty"`
+
+	Split   *split   `json:"cpu_split,omitempty"` // of reads of big files
+	Readers *readers `json:"readers,omitempty"`
+	First   float64  `json:"first_seconds,omitempty"` // of the first read after the mount, where a later one is measured
 
 	Probe float64 `json:"probe_mbps"` // SHA-256 on one core, just before
 	Load  float64 `json:"load"`       // load average, just before

@@ -37,7 +37,8 @@ type runner struct {
 	lab      *lab.Lab
 	store    *store // straight to the server
 	repo     string
-	trials   int // so far: scratch prefixes are never used twice
+	local    string // with the local file, as if it were a mount
+	trials   int    // so far: scratch prefixes are never used twice
 	out      *file
 }
 
@@ -58,7 +59,7 @@ func run(ctx context.Context, o options, progress io.Writer) (out *file, err err
 		err = errors.Join(err, r.stop())
 	}()
 	programs = r.leaveOut(programs)
-	if err := r.prepare(ctx, list); err != nil {
+	if err := r.prepare(ctx, programs, list); err != nil {
 		return r.out, err
 	}
 	return r.out, r.measure(ctx, programs, list)
@@ -112,7 +113,7 @@ func (r *runner) start(ctx context.Context) error {
 	if r.work, err = filepath.EvalSymlinks(r.work); err != nil {
 		return err
 	}
-	r.repo = filepath.Join(r.work, "repo")
+	r.repo, r.local = filepath.Join(r.work, "repo"), filepath.Join(r.work, "local")
 	if r.server, err = startServer(ctx, r.o.s3server, r.o.backend, r.work); err != nil {
 		return err
 	}
@@ -145,7 +146,7 @@ func (r *runner) logf(format string, args ...any) { fmt.Fprintf(r.progress, form
 func (r *runner) leaveOut(programs []program) []program {
 	var here []program
 	for _, p := range programs {
-		info := programInfo{Name: p.Name, Note: p.Note}
+		info := programInfo{Name: p.Name, Note: p.Note, MemoryLimit: p.memoryLimit()}
 		version, err := p.installed(r.places)
 		if info.Version = version; err != nil {
 			info.LeftOut = err.Error()
@@ -158,9 +159,13 @@ func (r *runner) leaveOut(programs []program) []program {
 	return here
 }
 
-func (r *runner) prepare(ctx context.Context, list [][]workload) error {
-	p := preparer{store: r.store, sizes: r.out.Sizes, repo: r.repo}
-	for _, d := range datasets(list) {
+func (r *runner) prepare(ctx context.Context, programs []program, list [][]workload) error {
+	p := preparer{store: r.store, sizes: r.out.Sizes, repo: r.repo, local: r.local}
+	needed := datasets(list)
+	if needsLocal(programs, list) {
+		needed = append(needed, dataLocal)
+	}
+	for _, d := range needed {
 		start := time.Now()
 		if err := p.prepare(ctx, d); err != nil {
 			return fmt.Errorf("preparing %s: %w", d, err)
@@ -206,10 +211,10 @@ func (r *runner) trial(ctx context.Context, s setting, p program, group []worklo
 	}
 	for i := range results {
 		results[i].Round = round
-		r.logf("%-4s %-4s %-11s %s", s.Name, results[i].Workload, p.Name, describe(&results[i], group[i]))
+		r.logf("%-4s %-4s %-12s %s", s.Name, results[i].Workload, p.Name, describe(&results[i], group[i]))
 	}
 	if took := time.Since(start).Seconds(); took > longTrial {
-		r.logf("%-4s %-4s %-11s took %.0f s with its setup, verification and end", s.Name, group[0].id, p.Name, took)
+		r.logf("%-4s %-4s %-12s took %.0f s with its setup, verification and end", s.Name, group[0].id, p.Name, took)
 	}
 	r.out.Results = append(r.out.Results, results...)
 	return nil

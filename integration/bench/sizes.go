@@ -25,6 +25,9 @@ type sizes struct {
 // parallelFiles is how many files of size Par there are.
 const parallelFiles = 4
 
+// manyFiles is how many files of size many there are.
+const manyFiles = 64
+
 // scaled divides the sizes of the full benchmark, within what still makes sense.
 func scaled(by int) (sizes, error) {
 	if by < 1 {
@@ -41,6 +44,10 @@ func scaled(by int) (sizes, error) {
 // middle is an offset in the big file that no part size divides.
 func (s sizes) middle() int64 { return s.Big/2 + 12*stampEvery }
 
+// many is the size of each of the files that are read all at once: 8 MiB at
+// full size. It is not stored: older results can still be compared.
+func (s sizes) many() int64 { return s.Big / 128 }
+
 func (s sizes) smallTotal() int64 { return int64(s.Small) * fileSize }
 
 // Keys of the data that prepare makes.
@@ -51,10 +58,13 @@ const (
 	flatDir  = "data/flat/"
 	deepDir  = "data/deep/"
 	parDir   = "data/par/"
+	manyDir  = "data/many/"
 )
 
 func parKey(i int) string    { return fmt.Sprintf("%s%d.bin", parDir, i) }
 func parSeed(i int) uint64   { return uint64(20 + i) }
+func manyKey(i int) string   { return fmt.Sprintf("%s%02d.bin", manyDir, i) }
+func manySeed(i int) uint64  { return uint64(200 + i) }
 func smallName(i int) string { return fmt.Sprintf("f%04d.dat", i) }
 func smallSeed(i int) uint64 { return uint64(1000 + i) }
 func flatKey(i int) string   { return fmt.Sprintf("%sobject-%06d", flatDir, i) }

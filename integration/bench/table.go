@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/pailfs/pailfs/integration/lab"
 )
 
 // grid is a table of text, of the kind that terminals and Markdown share.
@@ -52,6 +54,7 @@ func printTables(w io.Writer, f *file) {
 		f.grid(s.Name, func(row workload, c, limit cell) string { return c.show(row.unit, limit) }).print(w)
 		fmt.Fprintf(w, "\n### %s: CPU seconds, peak RSS in MB of the mount process\n\n", s.Name)
 		f.grid(s.Name, func(row workload, c, _ cell) string { return c.showUsage(row.unit) }).print(w)
+		printExtra(w, f, s)
 		if s.Shape == nil {
 			continue
 		}
@@ -153,15 +156,23 @@ func printOperations(w io.Writer, f *file, setting string) {
 		if mid == nil || mid.Requests == nil {
 			continue
 		}
-		var ops []string
-		for _, op := range slices.Sorted(maps.Keys(mid.Requests.Ops)) {
-			ops = append(ops, fmt.Sprintf("%s %d", op, mid.Requests.Ops[op].Count))
-		}
-		lines = append(lines, fmt.Sprintf("- %s: %s", row.id, strings.Join(ops, ", ")))
+		lines = append(lines, fmt.Sprintf("- %s: %s", row.id, operations(mid.Requests)))
 	}
 	if len(lines) > 0 {
 		fmt.Fprintf(w, "\nRequests of pailfs by operation (of the others: in the JSON):\n\n%s\n", strings.Join(lines, "\n"))
 	}
+}
+
+// operations counts requests by the name of the operation.
+func operations(s *lab.Snapshot) string {
+	var out []string
+	for _, op := range slices.Sorted(maps.Keys(s.Ops)) {
+		out = append(out, fmt.Sprintf("%s %d", op, s.Ops[op].Count))
+	}
+	if len(out) == 0 {
+		return "no request"
+	}
+	return strings.Join(out, ", ")
 }
 
 // printFailures says what is behind FAIL and BAD DATA, each reason once.

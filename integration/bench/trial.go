@@ -61,16 +61,21 @@ func (t *trial) measure(ctx context.Context) (failed int, err error) {
 		}
 	}
 	t.task.Account.Endpoint = t.r.endpoint(t.setting)
+	if t.program.local() {
+		t.task.Local, t.task.Mount = true, t.r.local
+	}
 	if t.program.direct() {
 		return t.withWorker(ctx, nil)
 	}
-	at := t.r.places
-	at.account = t.task.Account
-	m, err := startMount(ctx, t.program, at, t.mountBase(), min(mountPatience, t.r.o.timeout))
+	if t.group[0].fill != nil {
+		if err := t.fill(ctx); err != nil {
+			return 0, fmt.Errorf("filling the cache: %w", err)
+		}
+	}
+	m, err := t.mount(ctx)
 	if err != nil {
 		return 0, err
 	}
-	t.task.Mount = m.dir
 	if failed, err = t.withWorker(ctx, m); err != nil {
 		m.kill() // it had its time; what it still does is of no use
 		return failed, err
@@ -80,6 +85,55 @@ func (t *trial) measure(ctx context.Context) (failed int, err error) {
 		t.r.logf("%s after %s: %v", t.program.Name, t.group[0].id, err)
 	}
 	return 0, nil
+}
+
+// mount starts the program, and sets the counters to zero before.
+func (t *trial) mount(ctx context.Context) (*mounted, error) {
+	t.r.resetCounters(t.setting)
+	at := t.r.places
+	at.account = t.task.Account
+	m, err := startMount(ctx, t.program, at, t.mountBase(), min(mountPatience, t.r.o.timeout))
+	if err == nil {
+		t.task.Mount = m.dir
+	}
+	return m, err
+}
+
+// fill has the program fill its cache directory, in a mount of its own.
+func (t *trial) fill(ctx context.Context) error {
+	m, err := t.mount(ctx)
+	if err != nil {
+		return err
+	}
+	limited, cancel := context.WithTimeout(ctx, t.r.o.timeout)
+	defer cancel()
+	if err := t.fillWorker(limited); err != nil {
+		m.kill()
+		return err
+	}
+	return m.stop(t.r.o.timeout)
+}
+
+func (t *trial) fillWorker(ctx context.Context) error {
+	task := t.task
+	task.Fill, task.Workloads = true, task.Workloads[:1]
+	d, err := startWorker(&task)
+	if err != nil {
+		return err
+	}
+	m, err := d.next(ctx)
+	if err == nil {
+		err = m.failure()
+	}
+	if err == nil {
+		err = d.proceed()
+	}
+	if err != nil {
+		d.kill()
+		return err
+	}
+	d.stop()
+	return nil
 }
 
 func (t *trial) mountBase() string { return filepath.Join(t.r.work, "mount") }
@@ -122,7 +176,10 @@ func (t *trial) one(ctx context.Context, i int, d *driver, pid int) error {
 	if m.Ready == "" {
 		return m.failure()
 	}
-	begin := usageOf(pid)
+	if w.fill != nil && !t.program.direct() {
+		res.Before = t.r.counters(t.setting)
+	}
+	begin, others := usageOf(pid), t.r.others(d, pid)
 	t.r.resetCounters(t.setting)
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -130,6 +187,9 @@ func (t *trial) one(ctx context.Context, i int, d *driver, pid int) error {
 	defer func() {
 		end := usageOf(pid)
 		res.PeakRSS, res.CPU, res.Requests = end.peak, end.cpu-begin.cpu, t.r.counters(t.setting)
+		if w.splits() {
+			res.Split = t.r.others(d, pid).since(others)
+		}
 	}()
 	if err := d.proceed(); err != nil {
 		return err
@@ -140,6 +200,7 @@ func (t *trial) one(ctx context.Context, i int, d *driver, pid int) error {
 	if m.Report != nil {
 		*rep = *m.Report
 		res.Seconds, res.Bytes, res.Ops = rep.Seconds, rep.Bytes, rep.Ops
+		res.Readers, res.First = rep.Readers, rep.First
 	}
 	if err := m.failure(); err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -39,6 +40,23 @@ func usageOf(pid int) usage {
 		}
 	}
 	return u
+}
+
+// machineCPU is the CPU seconds that all processes and the kernel have used
+// since the start of the machine.
+func machineCPU() float64 {
+	text, _ := os.ReadFile("/proc/stat")
+	first, _, _ := strings.Cut(string(text), "\n")
+	var ticks float64
+	for i, field := range strings.Fields(first) {
+		// user nice system idle iowait irq softirq; steal is not ours, and guests
+		// are within user.
+		if slices.Contains([]int{1, 2, 3, 6, 7}, i) {
+			n, _ := strconv.ParseFloat(field, 64)
+			ticks += n
+		}
+	}
+	return ticks / clockTick
 }
 
 // machine describes where a result comes from.

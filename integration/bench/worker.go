@@ -78,6 +78,10 @@ func dispatch(t *task, id string, r *report) error {
 	switch {
 	case err != nil:
 		return err
+	case t.Fill:
+		return w.fill(t)
+	case t.Local:
+		return w.local(t, r)
 	case t.Mount != "":
 		return w.mount(t, r)
 	case w.limit == nil:

@@ -28,6 +28,8 @@ type task struct {
 	Sizes       sizes    `json:"sizes"`
 	RandSeconds float64  `json:"rand_seconds"`
 	Blank       bool     `json:"blank"` // files are zeros: do not check content
+	Local       bool     `json:"local"` // the mount is a local directory
+	Fill        bool     `json:"fill"`  // fill the cache, measure nothing
 }
 
 // report is what a worker measured in one workload.
@@ -37,8 +39,25 @@ type report struct {
 	Bytes   int64     `json:"bytes,omitempty"`
 	Ops     int64     `json:"ops,omitempty"`
 	Names   []string  `json:"names,omitempty"` // files that must come to the server
+	Readers *readers  `json:"readers,omitempty"`
+	First   float64   `json:"first_seconds,omitempty"` // of the first of several reads, before the measured one
 
 	gate func() error // holds the worker until its parent has set the counters to zero
+}
+
+// readers are the seconds that it took those who read at once, from their
+// common start.
+type readers struct {
+	Fastest float64 `json:"fastest_seconds"`
+	Slowest float64 `json:"slowest_seconds"`
+}
+
+// ratio is 1 where all were served alike, and 0 where nothing is known.
+func (r *readers) ratio() float64 {
+	if r == nil || r.Fastest <= 0 {
+		return 0
+	}
+	return r.Slowest / r.Fastest
 }
 
 // timed measures f, after all that the workload did before it.
@@ -61,11 +80,17 @@ type workload struct {
 	needs     []dataset
 	// after names the workload that runs first in the same mount.
 	after string
+	// named tells that it runs only with programs whose entry names it.
+	named bool
 	// writes tells that there is something to wait for and to verify.
 	writes bool
 	setup  func(ctx context.Context, s *store, t *task) error
-	mount  func(t *task, r *report) error
-	limit  func(ctx context.Context, s *store, t *task, r *report) error // nil: there is no equivalent
+	// fill runs first, in a mount of its own. The measured mount then has the
+	// cache directory that it left.
+	fill  func(t *task) error
+	mount func(t *task, r *report) error
+	local func(t *task, r *report) error                                // of the program local; nil: it has no part in it
+	limit func(ctx context.Context, s *store, t *task, r *report) error // nil: there is no equivalent
 	// missing is nil when all that was written is on the server.
 	missing func(ctx context.Context, s *store, t *task, r *report) error
 	verify  func(ctx context.Context, s *store, t *task, r *report) error
@@ -73,7 +98,8 @@ type workload struct {
 
 func workloads() []workload {
 	return slices.Concat(readWorkloads(), writeWorkloads(), smallWorkloads(), nameWorkloads(), patchWorkloads(), treeWorkloads(),
-		openWorkloads())
+		openWorkloads(),
+		manyWorkloads(), warmWorkloads())
 }
 
 // chosen returns the workloads named, in the order of the tables; no name

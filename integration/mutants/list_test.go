@@ -72,7 +72,7 @@ func mutants() []mutant {
 			{"bucket/get.go", `off, off+n-1)`, `off, off+n-2)`},
 		}, "TestCutDownloads", `script failed`},
 		{"download goes on a byte too early", false, []edit{
-			{"bucket/transfer.go", `b.fillOnce(ctx, key, etag, off+done, win)`, `b.fillOnce(ctx, key, etag, off+done-min(done, 1), win)`},
+			{"bucket/transfer.go", `b.fillOnce(ctx, key, etag, off+done, win, try-1)`, `b.fillOnce(ctx, key, etag, off+done-min(done, 1), win, try-1)`},
 		}, "TestCutDownloads", `the object differs`},
 		{"edit without the rest of the file", false, []edit{
 			{"fs/commit.go", `if err := d.Fill(ctx, baseOf{n.fs.b, key, base.ETag}); err != nil {`, `if err := error(nil); err != nil {`},

@@ -9,6 +9,7 @@ import (
 // Mount is one line of /proc/self/mountinfo.
 type Mount struct {
 	Dir, Type, Source string
+	Device            string // MAJOR:MINOR
 }
 
 // All reads the mount table; it touches no mount. The order is that of
@@ -20,7 +21,7 @@ func All() ([]Mount, error) {
 	}
 	all := make([]Mount, len(lines))
 	for i, l := range lines {
-		all[i] = Mount{Dir: l.Mountpoint, Type: l.FSType, Source: l.Source}
+		all[i] = Mount{Dir: l.Mountpoint, Type: l.FSType, Source: l.Source, Device: fmt.Sprintf("%d:%d", l.Major, l.Minor)}
 	}
 	return all, nil
 }

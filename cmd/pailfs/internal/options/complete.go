@@ -99,6 +99,8 @@ func (m *Mount) checkCombinations() error {
 		return errors.New("--drain-timeout must be more than zero")
 	case m.local.memory != 0 && m.local.memory < 16<<20:
 		return errors.New("--memory-limit must be 16MiB or more")
+	case m.local.cache.size < 16<<20:
+		return errors.New("--cache-size must be 16MiB or more")
 	}
 	return nil
 }
@@ -106,7 +108,7 @@ func (m *Mount) checkCombinations() error {
 // absolutePaths makes every path independent of the working directory, which
 // the background process leaves.
 func (m *Mount) absolutePaths() error {
-	for _, p := range []*string{&m.LogFile, &m.local.stageDir, &m.bucket.keyFile} {
+	for _, p := range []*string{&m.LogFile, &m.local.stageDir, &m.local.cache.dir, &m.bucket.keyFile} {
 		if *p == "" || *p == "-" {
 			continue
 		}

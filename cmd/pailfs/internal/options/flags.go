@@ -49,9 +49,16 @@ type viewFlags struct {
 	linkExpires              lifetime.Value
 }
 
+type cacheFlags struct {
+	dir     string
+	size    size
+	minFree size
+}
+
 type localFlags struct {
 	memory   size
 	stageDir string
+	cache    cacheFlags
 }
 
 // AddFlags declares every flag of the mount verb.
@@ -100,6 +107,10 @@ func (m *Mount) addProcessFlags(f *pflag.FlagSet) {
 	m.logLevel = choice{value: "info", allowed: []string{"debug", "info", "warn", "error"}}
 	m.format = choice{value: "text", allowed: []string{"text", "json"}}
 	f.Var(&m.local.memory, "memory-limit", "memory for read-ahead and buffers, e.g. 512MiB (default 1/8 of RAM, at most 1GiB)")
+	f.StringVar(&m.local.cache.dir, "cache-dir", "", "keep what was read in this local directory; mounts may share it (default none)")
+	m.local.cache.size, m.local.cache.minFree = 10<<30, 1<<30
+	f.Var(&m.local.cache.size, "cache-size", "disk space for --cache-dir, e.g. 100GiB")
+	f.Var(&m.local.cache.minFree, "cache-min-free", "disk space that --cache-dir leaves free")
 	f.StringVar(&m.local.stageDir, "stage-dir", "", "where files wait for their upload (default the state directory)")
 	f.DurationVar(&m.DrainTimeout, "drain-timeout", 5*time.Minute, "longest wait for uploads at the end")
 	f.BoolVarP(&m.Foreground, "foreground", "f", false, "stay in the foreground, log to stderr")

@@ -50,6 +50,8 @@ func (m *Mount) FS(b bucket.API, stageDir string, log *slog.Logger) fs.Options {
 		FileMode: uint32(v.fileMode), DirMode: uint32(v.dirMode), Umask: uint32(v.umask),
 		MetadataTTL: ttl, Metadata: v.metadata.value,
 		MemoryLimit: int64(m.local.memory), StageDir: stageDir,
+		CacheDir: m.local.cache.dir, CacheSize: int64(m.local.cache.size), CacheMinFree: int64(m.local.cache.minFree),
+		Store:       m.Endpoint() + " " + m.Source.Bucket,
 		LinkExpires: time.Duration(v.linkExpires), Logger: log, Debug: m.Debug,
 	}
 }

@@ -106,6 +106,7 @@ func TestBadValues(t *testing.T) {
 		{args: "--uid -1", want: "numeric"},
 		{args: "--uid 4294967295", want: "numeric"},
 		{args: "--memory-limit 1KiB", want: "16MiB"},
+		{args: "--cache-size 1MiB", want: "16MiB"},
 		{args: "--memory-limit -5", want: "not a size"},
 		{args: "--log-level loud", want: "debug, info"},
 		{args: "--endpoint localhost:9000", want: "no URL"},

@@ -126,6 +126,9 @@ func (c *Config) mount(dir, stage string, log *logs, sigs <-chan os.Signal) (srv
 // live serves a mount that stands, from the ready message to the end.
 func (c *Config) live(s *session, dir string, log *logs, interrupted bool) error {
 	log.Info("mounted", "source", c.Mount.Source.String(), "dir", dir, "version", c.Version, "pid", os.Getpid())
+	if err := mountpoint.SetReadAhead(dir, s.srv.KernelReadAhead()); err != nil {
+		log.Info("sequential reads stay below their best: raising the kernel's read-ahead takes root", "error", err)
+	}
 	s.watch()
 	if interrupted {
 		return errors.Join(errInterrupted, s.end())
