@@ -16,10 +16,10 @@ func TestReadOfFailingSourceEnds(t *testing.T) {
 		r := newReader(newMemory(t, limit), s, nil)
 		checkRead(t, r, s, 0, 4096)
 		m := r.c.mem
+		s.failing.Store(-1) // first: the first block may still be on its way, and its end fetches more
 		m.mu.Lock()
 		r.c.mu.filling = true
 		m.mu.Unlock()
-		s.failing.Store(1)
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		for off := int64(1 << 20); off < 5<<20; off += 2 << 20 {
 			if _, err := r.ReadAt(ctx, make([]byte, 2<<20), off); !errors.Is(err, errBroken) {

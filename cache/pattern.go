@@ -133,16 +133,23 @@ func (p *pattern) read(r Range) plan {
 		if filled == 0 {
 			p.strayFrom(r, &out)
 		}
-		out.strides = strides
-		return out
+		return out.leaping(strides)
 	}
 	gap := max(r.Off-s.next, 0)
 	s.leave(r)
 	s.score = max(min(s.score+r.End-max(r.Off, s.next), maxScore)-gap, 0)
 	s.next = r.End
-	out := p.of(s, r)
-	out.strides = strides
-	return out
+	return p.of(s, r).leaping(strides)
+}
+
+// leaping adds the next leaps to a plan, unless there is a stream to fetch ahead
+// of: the kernel's requests of one arrive in any order, and by chance with equal
+// steps, also backwards to what has been read.
+func (p plan) leaping(strides []Range) plan {
+	if p.ahead.Len() == 0 {
+		p.strides = strides
+	}
+	return p
 }
 
 // follow finds the stream that r belongs to: the one it is nearest to.
@@ -182,8 +189,7 @@ func (p *pattern) stray(r Range, strides []Range) plan {
 		p.typical = (3*p.typical + s.next - s.start) / 4
 		*s = fresh
 	}
-	out := p.of(s, r)
-	out.strides = strides
+	out := p.of(s, r).leaping(strides)
 	p.strayFrom(r, &out)
 	return out
 }

@@ -46,6 +46,20 @@ func TestPatternSequentialGrows(t *testing.T) {
 	}
 }
 
+// What overtook the rest of a stream may have done so by equal steps.
+func TestPatternOvertakingIsNoLeap(t *testing.T) {
+	for _, order := range [][]int64{{7, 5, 3, 1, 6, 4, 2}, {1, 3, 5, 7, 2, 4, 6}} {
+		p := pattern{size: 1 << 30}
+		reads(&p, run(0, 4*mib, 128<<10)...)
+		for _, i := range append([]int64{0}, order...) {
+			off := 4*mib + i*128<<10
+			if out := reads(&p, Range{off, off + 128<<10}); len(out.strides) > 0 {
+				t.Errorf("order %d: leaps to %v", order, out.strides)
+			}
+		}
+	}
+}
+
 // The requests of the kernel's read-ahead overtake one another.
 func TestPatternOutOfOrder(t *testing.T) {
 	p := pattern{size: 1 << 30}

@@ -18,7 +18,7 @@ import (
 // memSource is an object in memory that arrives in pieces.
 type memSource struct {
 	data    []byte
-	failing atomic.Int64 // 1 in so many fetches fails half way; 0: none
+	failing atomic.Int64 // 1 in so many fetches fails half way; 0: none; -1: all, at once
 	gate    chan struct{}
 	mu      struct {
 		sync.Mutex
@@ -33,7 +33,10 @@ func (s *memSource) Fetch(ctx context.Context, off, n int64, to io.ReaderFrom) e
 	s.mu.asked = append(s.mu.asked, Range{off, off + n})
 	s.mu.Unlock()
 	one := s.failing.Load()
-	breaks := one > 0 && rand.Int64N(one) == 0
+	breaks, half := one < 0 || one > 0 && rand.Int64N(one) == 0, n/2
+	if one < 0 {
+		half = 0
+	}
 	for at := int64(0); at < n; {
 		if s.gate != nil {
 			select {
@@ -44,7 +47,7 @@ func (s *memSource) Fetch(ctx context.Context, off, n int64, to io.ReaderFrom) e
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if breaks && at >= n/2 {
+		if breaks && at >= half {
 			return errBroken
 		}
 		k, err := to.ReadFrom(bytes.NewReader(s.data[off+at : off+min(n, at+100_000)]))
