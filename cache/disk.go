@@ -24,7 +24,7 @@ const (
 	mostSegment = 64 << 20
 	mostBatch   = 1024 // blocks stored at once, under one lock
 	openPairs   = 112  // of two descriptors each
-	mostTrust   = 16384
+	mostTrust   = 4096 // of up to 4 KiB each
 	// mostUnderWay bounds the bytes of stores under way. A disk that is slower than
 	// the bucket must not slow its readers down: it gets what it can take.
 	mostUnderWay = 128 << 20
@@ -114,7 +114,7 @@ type Disk struct {
 		files     map[Version]*DiskFile
 		open      *simplelru.LRU[segmentKey, *segment]
 		toClose   []*segment // thrown out of open, and used by nobody
-		trust     *simplelru.LRU[diskName, trust]
+		trust     *simplelru.LRU[diskName, *trust]
 		verifying map[diskName]struct{}
 		faults    map[string]struct{} // logged already
 		paused    time.Time           // until then nothing is stored
@@ -173,7 +173,7 @@ func newDisk(o DiskOptions) (*Disk, error) {
 	var err error
 	d.mu.open, err = simplelru.NewLRU(openPairs, d.shutLocked)
 	if err == nil {
-		d.mu.trust, err = simplelru.NewLRU[diskName, trust](mostTrust, nil)
+		d.mu.trust, err = simplelru.NewLRU[diskName, *trust](mostTrust, nil)
 	}
 	if err == nil {
 		d.gate, err = openDiskLock(filepath.Join(o.Dir, gateName))

@@ -221,6 +221,7 @@ func TestDiskPassthroughOfOthers(t *testing.T) {
 	f := d.Open(v)
 	defer f.Close()
 	notPassed(t, f)
+	notPassed(t, f) // and it is verified now
 	file := passed(t, f, content)
 
 	// Any change of the file ends the trust, until it is verified again.
@@ -231,6 +232,7 @@ func TestDiskPassthroughOfOthers(t *testing.T) {
 	if err := os.Chtimes(data, longAgo(), longAgo()); err != nil {
 		t.Fatal(err)
 	}
+	notPassed(t, f)
 	notPassed(t, f)
 	passed(t, f, content)
 
@@ -251,6 +253,64 @@ func TestDiskPassthroughOfOthers(t *testing.T) {
 	passed(t, f, content)
 	if sameFile(t, data, file) {
 		t.Error("the damaged file is used again")
+	}
+}
+
+// What reads have checked needs no other check, wherever it was written.
+func TestDiskPassthroughAfterReads(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		parts  []Range
+		damage bool // in what was read already, with another mtime
+		passes bool
+	}{
+		{"all of it", []Range{{0, 700_001}}, false, true},
+		{"in any order, and twice", []Range{{400_000, 700_001}, {0, 4096}, {0, 5000}, {4096, 400_001}}, false, true},
+		{"but for a block", []Range{{0, 400_000}, {409_600, 700_001}}, false, false},
+		{"and then it changed", []Range{{0, 700_001}}, true, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := diskDir(t)
+			v := testVersion("a", 700_001)
+			content := storeAll(t, testDisk(t, DiskOptions{Dir: dir}), v)
+			d := testDisk(t, DiskOptions{Dir: dir})
+			f := d.Open(v)
+			defer f.Close()
+			for _, r := range c.parts {
+				p := make([]byte, r.Len())
+				if n := f.ReadAt(p, r.Off); int64(n) != r.Len() || !bytes.Equal(p, content[r.Off:r.End]) {
+					t.Fatalf("%d bytes of %v, or wrong ones", n, r)
+				}
+			}
+			if c.damage {
+				data := pairFiles(t, dir, dataFile)[0]
+				change(t, data, 5, []byte("junk"))
+				if err := os.Chtimes(data, longAgo(), longAgo()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			d.cancel() // nothing is verified behind the scenes
+			if c.passes {
+				passed(t, f, content)
+			} else {
+				notPassed(t, f)
+				notPassed(t, f)
+			}
+		})
+	}
+}
+
+// A file that is read here and there costs no more memory than one read as a whole.
+func TestDiskTrustIsBounded(t *testing.T) {
+	tr := &trust{}
+	for b := int64(0); b < 10_000; b += 2 {
+		tr.add(Range{b, b + 1})
+		if n := len(tr.right.List()); n > mostRights {
+			t.Fatalf("%d ranges", n)
+		}
+	}
+	if tr.add(Range{0, 10_000}); !tr.right.Covers(0, 10_000) {
+		t.Error("what was read as a whole is forgotten")
 	}
 }
 
@@ -290,6 +350,7 @@ func TestDiskPassthroughOfBoth(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Store(0, [][]byte{content})
+	notPassed(t, f)
 	notPassed(t, f) // and it is found damaged
 	f.Store(0, [][]byte{content})
 	passed(t, f, content)
@@ -336,7 +397,8 @@ func TestDiskVerificationStopsAtClose(t *testing.T) {
 	d.cancel()
 	notPassed(t, f)
 	notPassed(t, f)
-	if d.mu.trust.Len() > 0 || len(d.mu.verifying) > 0 {
+	notPassed(t, f)
+	if trust, _ := d.mu.trust.Get(f.name); len(trust.right.List()) > 0 || len(d.mu.verifying) > 0 {
 		t.Error("it went on")
 	}
 }

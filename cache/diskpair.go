@@ -199,7 +199,7 @@ func (d *Disk) createPair(name diskName, size int64) (s *segment, err error) {
 	defer d.mu.Unlock()
 	d.mu.since += st.bytes + sub
 	d.mu.pairs++
-	d.mu.trust.Add(name, trust{id: st.data})
+	d.mu.trust.Add(name, &trust{id: st.data})
 	return s, nil
 }
 

@@ -193,6 +193,7 @@ func (s *segment) readWhole(p []byte, b int64) int64 {
 		return 0
 	}
 	p = p[:min(n*DiskBlock, s.size-b*DiskBlock)]
+	s.reading()
 	got, err := s.data.ReadAt(p, b*DiskBlock)
 	if err != nil {
 		clear(p[got:]) // the checksums say what to think of it
@@ -200,9 +201,11 @@ func (s *segment) readWhole(p []byte, b int64) int64 {
 	for i := range n {
 		block := p[i*DiskBlock:][:s.blockLen(b+i)]
 		if checksum(crc32c(0, block)) != sumAt(sums, i) && !s.again(block, b+i) {
+			s.checked(Range{b, b + i})
 			return i * DiskBlock
 		}
 	}
+	s.checked(Range{b, b + n})
 	return int64(len(p))
 }
 
@@ -275,12 +278,12 @@ func (s *segment) store(b, end int64, from *slicesAt) (stored, grown int64, err 
 		s.giveUp() // nobody can tell what is there, and must not be written again
 		return 0, 0, errUnlinked
 	}
-	blocks := int64(0)
+	var runs []Range
 	for i := int64(0); i < end-b && err == nil; {
 		there, n := runAt(sums, i)
 		if !there {
 			if err = s.storeRun(b+i, sums[4*i:4*(i+n)], from); err == nil {
-				blocks += n
+				runs = append(runs, Range{b + i, b + i + n})
 				stored += min(n*DiskBlock, s.size-(b+i)*DiskBlock)
 			}
 		}
@@ -290,7 +293,7 @@ func (s *segment) store(b, end int64, from *slicesAt) (stored, grown int64, err 
 	if err2 != nil {
 		return stored, 0, errors.Join(err, err2)
 	}
-	s.d.wrote(s.name, before.data, after.data, blocks)
+	s.d.wrote(s.name, before.data, after.data, runs)
 	return stored, after.bytes - before.bytes, err
 }
 

@@ -10,29 +10,68 @@ const (
 	verifyPiece   = 256 << 10
 )
 
-// trust is what this process knows of a pair: so many of its blocks were
-// written here, or checked, and the data file has not changed since.
+// trust is what this process knows of a pair: which of its blocks were written
+// or checked here, with the data file as it is since.
 type trust struct {
-	id     fileID
-	blocks int64
-	whole  bool // all blocks were there: from then on no process makes one absent
+	id    fileID
+	right Ranges // in blocks
+	whole bool   // all blocks were there: from then on no process makes one absent
 }
 
-// wrote notes that this process stored so many blocks.
-func (d *Disk) wrote(name diskName, before, after fileID, blocks int64) {
+// mostRights bounds what is remembered of a file that is read here and there.
+const mostRights = 256
+
+// add notes blocks that are right.
+func (t *trust) add(blocks Range) {
+	if len(t.right.list) >= mostRights {
+		t.right.Clear()
+	}
+	t.right.Add(blocks.Off, blocks.End)
+}
+
+// wrote notes what this process stored.
+func (d *Disk) wrote(name diskName, before, after fileID, stored []Range) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	t, ok := d.mu.trust.Get(name)
-	if !ok {
-		return
-	}
-	if t.id != before {
-		d.mu.trust.Remove(name) // others wrote as well
-		return
+	if !ok || t.id != before { // else others wrote as well
+		t = &trust{}
+		d.mu.trust.Add(name, t)
 	}
 	t.id = after
-	t.blocks += blocks
-	d.mu.trust.Add(name, t)
+	for _, blocks := range stored {
+		t.add(blocks)
+	}
+}
+
+// reading makes sure that what is read from now on has a state of the file that
+// it counts for.
+func (s *segment) reading() {
+	s.d.mu.Lock()
+	known := s.d.mu.trust.Contains(s.name)
+	s.d.mu.Unlock()
+	if known {
+		return
+	}
+	id, _, err := idOf(s.data)
+	if err != nil {
+		return // nothing will be trusted
+	}
+	s.d.mu.Lock()
+	defer s.d.mu.Unlock()
+	if !s.d.mu.trust.Contains(s.name) {
+		s.d.mu.trust.Add(s.name, &trust{id: id})
+	}
+}
+
+// checked notes blocks that were read, and were right. Had the file changed
+// since reading, they would count for nothing: its state is not what trust has.
+func (s *segment) checked(blocks Range) {
+	s.d.mu.Lock()
+	defer s.d.mu.Unlock()
+	if t, ok := s.d.mu.trust.Get(s.name); ok {
+		t.add(blocks)
+	}
 }
 
 func (d *Disk) distrust(name diskName) {
@@ -47,8 +86,9 @@ func (d *Disk) distrust(name diskName) {
 // removed, but never written to. The caller closes it.
 //
 // It returns false where there is no such file, as with objects larger than a
-// quarter of the cache. Where there is one that was not checked yet, that
-// begins in the background, one file at a time, for a later call.
+// quarter of the cache. Reads check what they read; where a file is opened again
+// and has not been read as a whole, the rest is checked in the background, one
+// file at a time, for a later call.
 func (f *DiskFile) Passthrough() (*os.File, bool) {
 	if f.inert || f.split() {
 		return nil, false
@@ -57,54 +97,61 @@ func (f *DiskFile) Passthrough() (*os.File, bool) {
 	if err != nil {
 		return nil, false // most are not cached; what else it may be, reads will tell
 	}
-	if f.trusted(data) {
+	ok, again := f.trusted(data)
+	if ok {
 		f.passed.Store(true)
 		return data, true
 	}
 	data.Close()
-	if f.Complete() {
+	if again && f.Complete() {
 		f.d.verifyLater(f.name, f.v)
 	}
 	return nil, false
 }
 
-func (f *DiskFile) trusted(data *os.File) bool {
+// trusted tells whether data may be passed on; again, whether it was asked for
+// already as it is now.
+func (f *DiskFile) trusted(data *os.File) (ok, again bool) {
 	id, st, err := idOf(data)
 	if err != nil || st.Nlink == 0 || id.size != f.v.Size {
-		return false
+		return false, false
 	}
-	t := f.d.trustIn(f.name)
-	if t.id != id || t.blocks < blocksOf(id.size) {
-		return false
+	right, whole, again := f.d.trustIn(f.name, id)
+	if !right {
+		return false, again
 	}
 	s := f.take(0, false) // which also says that it is used
 	if s == nil {
-		return false
+		return false, false
 	}
 	defer f.d.give(s)
-	if t.whole {
-		return true
+	if whole {
+		return true, true
 	}
-	// Another process may have dropped a block, and this one stored it again:
-	// it was counted twice then. What the segment remembers is no proof either.
+	// Another process may have dropped a block. What the segment remembers is no
+	// proof of the contrary.
 	if there, until := s.have(0, s.blocks); !there || until < s.blocks {
-		return false
+		return false, true
 	}
 	f.d.mu.Lock()
 	defer f.d.mu.Unlock()
-	t.whole = true
-	if now, ok := f.d.mu.trust.Get(f.name); ok && now.id == id {
-		f.d.mu.trust.Add(f.name, t)
+	if t, ok := f.d.mu.trust.Get(f.name); ok && t.id == id {
+		t.whole = true
 	}
-	return true
+	return true, true
 }
 
-// trustIn is nothing where nothing is known.
-func (d *Disk) trustIn(name diskName) trust {
+// trustIn tells whether all blocks of a file in this state are known to be right,
+// and were once all there. known is false where this state was not known of.
+func (d *Disk) trustIn(name diskName, id fileID) (right, whole, known bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	t, _ := d.mu.trust.Get(name)
-	return t
+	t, ok := d.mu.trust.Get(name)
+	if !ok || t.id != id {
+		d.mu.trust.Add(name, &trust{id: id})
+		return false, false, false
+	}
+	return t.right.Covers(0, blocksOf(id.size)), t.whole, true
 }
 
 // verifyLater checks a complete pair in the background.
@@ -123,8 +170,8 @@ func (d *Disk) verifyLater(name diskName, v Version) {
 	})
 }
 
-// verify reads all of a pair, by descriptors of its own: who opened it may
-// close it meanwhile.
+// verify reads what was not checked of a pair, by descriptors of its own: who
+// opened it may close it meanwhile.
 func (d *Disk) verify(name diskName, v Version) {
 	s, err := d.openPair(name, v.Size)
 	if err != nil {
@@ -132,29 +179,25 @@ func (d *Disk) verify(name diskName, v Version) {
 	}
 	defer s.close()
 	s.key = v.Key
-	before, err := s.stat()
-	if err != nil || !s.right() {
-		return
-	}
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.mu.trust.Add(name, trust{before.data, s.blocks, true}) // of no use if it changed meanwhile
-}
-
-// right says that all blocks are there and right.
-func (s *segment) right() bool {
-	p := make([]byte, verifyPiece)
-	for off := int64(0); off < s.size; {
-		if s.d.stop.Err() != nil {
-			return false
-		}
-		n := s.readWhole(p, off/DiskBlock)
-		if n == 0 {
-			return false
-		}
-		off += n
+	unchecked := []Range{{0, s.blocks}}
+	if t, ok := d.mu.trust.Get(name); ok {
+		unchecked = t.right.Missing(0, s.blocks)
 	}
-	return true
+	d.mu.Unlock()
+	p := make([]byte, verifyPiece)
+	for _, r := range unchecked {
+		for r.Off < r.End {
+			if d.stop.Err() != nil {
+				return
+			}
+			n := s.readWhole(p[:min(verifyPiece, r.Len()*DiskBlock)], r.Off)
+			if n == 0 {
+				return
+			}
+			r.Off += blocksOf(n)
+		}
+	}
 }
 
 // touchPassed keeps what the kernel may be reading from looking unused.

@@ -200,6 +200,9 @@ func (f *FS) Close() error {
 	f.sweeps.close()
 	f.memory.Close()
 	if f.disk != nil {
+		s := f.disk.Stats()
+		f.log.Debug("disk cache", "hits", s.Hits, "misses", s.Misses, "stored", s.Stored, "dropped", s.Dropped,
+			"corrupt", s.Corrupt, "evicted", s.Evicted, "bytes", s.Bytes, "files", s.Files)
 		if err := f.disk.Close(); err != nil {
 			f.log.Warn("closing the disk cache", "err", err)
 		}
