@@ -19,7 +19,7 @@ const (
 )
 
 // listing is a complete listing of one directory, as of at, and what was
-// learnt since.
+// learnt since; or a hint, which may be of its first keys only.
 type listing struct {
 	at      time.Time
 	entries []Entry // sorted by key
@@ -28,6 +28,7 @@ type listing struct {
 	newest  time.Time // latest modification in entries
 	counted int       // of Metadata's listed entries
 	hint    bool      // nobody has asked for it: see Walk.Hint
+	upTo    string    // of a hint: the last key that it tells of; "" is all
 }
 
 // settles reports whether l says whether key is there.
@@ -39,7 +40,7 @@ func (l *listing) settles(key string) bool {
 		return true
 	}
 	_, object := l.find(strings.TrimSuffix(key, "/"))
-	return object && strings.HasSuffix(key, "/")
+	return object && strings.HasSuffix(key, "/") && (l.upTo == "" || key <= l.upTo)
 }
 
 func (l *listing) size() int { return len(l.entries) + len(l.over) }
@@ -107,6 +108,7 @@ type Walk struct {
 	huge  bool // not to be kept: more than maxListed entries
 	mixed bool // the store does not list in the order of keys: only all of it tells
 	hint  bool
+	goOn  bool // of a hint: there was a Part before it
 }
 
 // walked is one page: all keys after the last of the page before it, up to last.
@@ -129,10 +131,51 @@ func (m *Metadata) Walk(dir string) *Walk {
 // Hint makes the listing one that was made to spare questions, and that nobody
 // has seen: it tells what is there. That a name is not in it says nothing, since
 // who has not looked yet expects to find what others have just put there.
-func (w *Walk) Hint() {
+// With goOn it continues where the Part before it ended.
+func (w *Walk) Hint(goOn bool) {
 	w.m.mu.Lock()
 	defer w.m.mu.Unlock()
-	w.hint = true
+	w.hint, w.goOn = true, goOn
+}
+
+// Part ends a hint that may be continued. It reports whether there is a use in
+// that: a store that does not list in the order of keys tells with all of them.
+func (w *Walk) Part() bool {
+	m := w.m
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.mu.walks, w)
+	if w.mixed || w.void || len(w.pages) == 0 {
+		return false
+	}
+	l := w.listingLocked()
+	l.upTo = w.pages[len(w.pages)-1].last
+	w.installLocked(l)
+	return true
+}
+
+// listingLocked is what w has brought, beside what the Part before it had.
+func (w *Walk) listingLocked() *listing {
+	l := &listing{at: w.m.now(), hint: w.hint, entries: w.all(), over: map[string]record{}}
+	before := w.m.freshListLocked(w.dir)
+	if !w.goOn || before == nil || before.upTo == "" {
+		l.live = len(l.entries)
+		return l
+	}
+	l.at = before.at // it is as old as its oldest part
+	l.entries = mergeEntries(l.entries, before.entries)
+	l.live = len(l.entries)
+	for k, rec := range before.over {
+		l.learn(k, rec) // what was asked for by itself is believed as long as any answer
+	}
+	return l
+}
+
+// mergeEntries sorts by key. Where both have one, the first's counts.
+func mergeEntries(first, second []Entry) []Entry {
+	out := slices.Concat(first, second)
+	slices.SortStableFunc(out, func(a, b Entry) int { return strings.Compare(a.Key, b.Key) })
+	return slices.CompactFunc(out, func(a, b Entry) bool { return a.Key == b.Key })
 }
 
 // Add takes the entries of the next page, whose greatest key is last, and
@@ -236,21 +279,28 @@ func (w *Walk) Done() (extra []Entry) {
 	if w.huge {
 		return nil
 	}
-	entries := w.all()
-	l := &listing{at: m.now(), hint: w.hint, entries: entries, live: len(entries), over: map[string]record{}}
+	l := w.listingLocked()
 	for _, k := range slices.Sorted(maps.Keys(w.own)) {
 		if _, listed := l.find(k); !listed && !w.own[k].absent {
 			extra = append(extra, w.own[k].entry)
 		}
+	}
+	w.installLocked(l)
+	return extra
+}
+
+// installLocked makes l the listing of w's directory, with what changed meanwhile.
+func (w *Walk) installLocked(l *listing) {
+	if now := w.m.freshListLocked(w.dir); l.hint && now != nil && !now.hint {
+		return // a program has listed it meanwhile
 	}
 	for k, rec := range w.own {
 		l.learn(k, rec)
 	}
 	l.newest = newestOf(l.entries)
 	if !w.void && l.size() <= maxListed {
-		m.installLocked(w.dir, l)
+		w.m.installLocked(w.dir, l)
 	}
-	return extra
 }
 
 func (m *Metadata) installLocked(dir string, l *listing) {
@@ -294,7 +344,7 @@ func (m *Metadata) LastList(dir string) (entries []Entry, complete bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if l, ok := m.mu.lists.Peek(dir); ok {
-		return l.all(), true
+		return l.all(), l.upTo == ""
 	}
 	return m.walkedLocked(dir), false
 }

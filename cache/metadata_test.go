@@ -254,7 +254,7 @@ func TestWalkWithoutOrder(t *testing.T) {
 func TestHintedListing(t *testing.T) {
 	m := NewMetadata(time.Minute)
 	w := m.Walk("d/")
-	w.Hint()
+	w.Hint(false)
 	w.Add([]Entry{{Key: "d/a", Object: bucket.Object{Key: "d/a", ETag: "1"}}, {Key: "d/s/"}}, "d/s/")
 	w.Done()
 	for key, want := range map[string]State{"d/a": Found, "d/a/": Absent, "d/s/": Found, "d/s": Unknown, "d/b": Unknown, "d/b/": Unknown} {
@@ -272,5 +272,86 @@ func TestHintedListing(t *testing.T) {
 		if _, _, s := m.Get(key); s != want {
 			t.Errorf("%s, learnt since: %v, want %v", key, s, want)
 		}
+	}
+}
+
+// hinted lists a page that nobody asked for; more says that others follow it.
+func hinted(t *testing.T, m *Metadata, goOn, more bool, last string, entries ...Entry) {
+	t.Helper()
+	w := m.Walk("d/")
+	w.Hint(goOn)
+	w.Add(entries, last)
+	if !more {
+		w.Done()
+	} else if !w.Part() {
+		t.Error("not to be continued")
+	}
+}
+
+// The pages of such a listing may come one by one. What each tells stays, and a
+// name counts once it is known that no directory has it as well.
+func TestHintInParts(t *testing.T) {
+	m, now := testCache(t)
+	check := func(when string, states map[string]State) {
+		t.Helper()
+		for key, want := range states {
+			if _, _, s := m.Get(key); s != want {
+				t.Errorf("%s: %s: %v, want %v", when, key, s, want)
+			}
+		}
+	}
+	hinted(t, m, false, true, "d/b", entry("d/a", "1"), entry("d/a-", "1"), entry("d/b", "1"))
+	check("first page", map[string]State{"d/a": Found, "d/a/": Absent, "d/b": Found, "d/b/": Unknown, "d/aa": Unknown, "d/c": Unknown})
+	if _, complete := m.LastList("d/"); complete {
+		t.Error("it is taken for complete")
+	}
+	m.Removed("d/a")
+	m.PutAbsent("d/bb", m.Mark())
+	m.Changed(entry("d/b", "2"))
+	*now = now.Add(time.Second)
+	hinted(t, m, true, true, "d/c", Entry{Key: "d/b/"}, entry("d/c", "1"))
+	check("second page", map[string]State{"d/a": Absent, "d/b": Found, "d/b/": Found, "d/c": Found, "d/c/": Unknown, "d/bb": Absent, "d/d": Unknown})
+	want(t, m, "d/b", Found, "2")
+	hinted(t, m, true, false, "d/e", entry("d/e", "1"))
+	check("last page", map[string]State{"d/a-": Found, "d/c/": Absent, "d/e": Found, "d/e/": Absent, "d/f": Unknown})
+	if _, ok := m.List("d/"); ok {
+		t.Error("readdir shows it")
+	}
+	*now = now.Add(m.TTL() - time.Second) // the first page has aged, and all of it with that
+	check("later", map[string]State{"d/a-": Unknown, "d/e": Unknown})
+	hinted(t, m, true, true, "d/g", entry("d/g", "1")) // by itself
+	check("by itself", map[string]State{"d/g": Found, "d/a-": Unknown})
+}
+
+// What a program has listed is not replaced by what was listed for names.
+func TestHintBesideCompleteListing(t *testing.T) {
+	m, _ := testCache(t)
+	hint, asked := m.Walk("d/"), m.Walk("d/")
+	hint.Hint(false)
+	hint.Add([]Entry{entry("d/a", "1")}, "d/a")
+	asked.Add([]Entry{entry("d/a", "1"), entry("d/b", "1")}, "d/b")
+	asked.Done()
+	m.Removed("d/b")
+	hint.Part()
+	if list, ok := m.List("d/"); !ok || len(list) != 1 {
+		t.Errorf("listed %v, %v", list, ok)
+	}
+	want(t, m, "d/c", Absent, "")
+}
+
+// A hint in no order, or one that turned out to be wrong, is not continued.
+func TestHintThatIsOfNoUse(t *testing.T) {
+	m, _ := testCache(t)
+	for name, spoil := range map[string]func(*Walk){
+		"order":     func(w *Walk) { w.Add([]Entry{entry("d/k", "1"), entry("d/b", "1")}, "d/k") },
+		"forgotten": func(w *Walk) { w.Add([]Entry{entry("d/b", "1")}, "d/b"); m.Forget("d/b") },
+		"nothing":   func(*Walk) {},
+	} {
+		w := m.Walk("d/")
+		w.Hint(false)
+		if spoil(w); w.Part() {
+			t.Errorf("%s: to be continued", name)
+		}
+		want(t, m, "d/b", Unknown, "")
 	}
 }

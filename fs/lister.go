@@ -15,7 +15,7 @@ type lister struct {
 	token string
 	held  []cache.Entry // objects whose name may yet turn out to be a directory's
 
-	hint bool // the listing is one that no program asked for
+	hint bool // the listing is one that no program asked for, from token on
 
 	mark   cache.Mark // of the beginning
 	marker bool       // the directory's own marker was listed
@@ -41,7 +41,7 @@ func (l *lister) next(ctx context.Context) (items []item, done bool, err error) 
 		}
 		l.walk, l.mark = l.f.meta.Walk(l.dir), l.f.meta.Mark()
 		if l.hint {
-			l.walk.Hint()
+			l.walk.Hint(l.token != "")
 		}
 	}
 	page, err := l.f.b.List(ctx, bucket.ListInput{Prefix: l.dir, Delimiter: "/", Token: l.token})
@@ -146,6 +146,14 @@ func (l *lister) finish() (extra []cache.Entry) {
 		l.f.meta.Put(cache.Entry{Key: l.dir, Object: noMarker(l.dir)}, l.mark)
 	}
 	return extra
+}
+
+// part keeps what has come of a hint, for another lister to go on. It reports
+// whether one should.
+func (l *lister) part() bool {
+	ok := l.walk.Part()
+	l.walk = nil
+	return ok
 }
 
 func (l *lister) cancel() {

@@ -9,7 +9,7 @@ import (
 )
 
 // siblings notes which directories are asked for one name after another. One
-// listing then answers for all of them, where each name alone costs two requests.
+// listing then answers for many of them, where each name alone costs two requests.
 // The zero value is empty.
 type siblings struct {
 	mu   sync.Mutex
@@ -19,20 +19,26 @@ type siblings struct {
 // asked is how names of one directory were looked up lately.
 type asked struct {
 	since time.Time
-	names int
-	done  bool // it has been listed, or is too long for one page
+	names int    // since the last page
+	pages int    // listed
+	token string // of the next page; "" before the first
+	done  bool   // nothing more is to be listed
 }
 
 const (
-	// manyNames is how many names are asked for singly: a path to one file passes
-	// each directory once, and a program that probes for a name adds another.
+	// manyNames is how many names are asked for singly, before each page: a path to
+	// one file passes each directory once, and a program that probes for a name
+	// adds another.
 	manyNames = 2
+	// maxHintPages bounds what is listed of a directory where names are asked for
+	// that are not on its first pages.
+	maxHintPages = 10
 	// maxAsked bounds the directories that are watched.
 	maxAsked = 10_000
 )
 
 // worthListing notes that a name in dir has to be asked for, and tells whether
-// to list the directory instead. What is older than ttl does not count.
+// to list more of the directory instead. What is older than ttl does not count.
 func (s *siblings) worthListing(dir string, ttl time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -45,25 +51,51 @@ func (s *siblings) worthListing(dir string, ttl time.Duration) bool {
 	}
 	a.names++
 	s.seen.Add(dir, a)
-	return a.names > manyNames && !a.done
+	return a.worth()
 }
 
-// listed notes that dir is not worth it again for a while: what its listing does
-// not show has to be asked for, and one page says nothing of a long directory.
-func (s *siblings) listed(dir string) {
+func (a asked) worth() bool { return a.names > manyNames && !a.done }
+
+// next is which page to list, if any: another caller may just have done so.
+func (s *siblings) next(dir string) (token string, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.seen.Add(dir, asked{since: time.Now(), done: true})
+	a, _ := s.seen.Peek(dir)
+	return a.token, a.worth()
 }
 
-// listOnce learns which names are in dir, if one page has them all.
-func (f *FS) listOnce(ctx context.Context, dir string) error {
-	l := f.newLister(dir)
-	l.hint = true
-	defer l.cancel()
-	_, _, err := l.next(ctx)
-	if err == nil {
-		f.siblings.listed(dir)
+// listed notes that a page of dir was listed, and which one comes next: "" is none.
+func (s *siblings) listed(dir, next string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a, ok := s.seen.Peek(dir)
+	if !ok {
+		a.since = time.Now()
 	}
-	return err
+	a.names, a.token = 0, next
+	a.pages++
+	a.done = next == "" || a.pages >= maxHintPages
+	s.seen.Add(dir, a)
+}
+
+// listOnce learns which names are on the next page of dir.
+func (f *FS) listOnce(ctx context.Context, dir string) error {
+	token, ok := f.siblings.next(dir)
+	if !ok {
+		return nil
+	}
+	l := f.newLister(dir)
+	l.hint, l.token = true, token
+	l.marker = token != "" // the first page may have had it
+	defer l.cancel()
+	_, done, err := l.next(ctx)
+	if err != nil {
+		return err
+	}
+	next := l.token
+	if !done && !l.part() {
+		next = ""
+	}
+	f.siblings.listed(dir, next)
+	return nil
 }

@@ -58,6 +58,9 @@ func readCosts() []costRow {
 		{name: "open and read a small file, cold", script: `cat $MNT/c/4/f`, budget: lookup(requests{"GetObject": 1})},
 		{name: "open and read 100 small files of one directory, cold", script: `cat $(seq -f $MNT/c/5/%06g 1 100)`,
 			budget: requests{"HeadObject": 2 + 3, "ListObjectsV2": 2 + 1, "GetObject": 100}, atMost: true},
+		// A directory that pailfs made, so with a marker, and of three pages.
+		{name: "open and read 2,500 small files of one directory, cold", script: `seq -f $MNT/k5/%06g 1 2500 | xargs -P8 -n100 cat >/dev/null`,
+			budget: requests{"HeadObject": 3*8 + 3*3, "ListObjectsV2": 3*8 + 3, "GetObject": 2500}, atMost: true},
 		{name: "open and read a small file, listed", script: `cat $MNT/k/000501`, budget: requests{"GetObject": 1}},
 		{name: "read 20 MiB, listed", setUp: `ls -l $MNT/big`, script: `cat $MNT/big/20m >/dev/null`, budget: requests{"GetObject": 11}, atMost: true},
 	}
@@ -144,6 +147,7 @@ func TestRequestTable(t *testing.T) {
 		e.s3.putMany(t, names(dir, 1000), content)
 	}
 	e.s3.putMany(t, names("k4/", 2500), content)
+	e.s3.putMany(t, append(names("k5/", 2500), "k5/"), content)
 	e.s3.putMany(t, append(names("ten/", 10), names("ten2/", 10)...), content)
 	e.s3.putMany(t, append(nested("deep/", 500, 4), "c/1/f", "c/2/f", "c/4/f", "c/6/f"), content)
 	e.s3.putMany(t, append(names("c/3/", 100), names("c/5/", 100)...), content)
