@@ -25,12 +25,12 @@ type block struct {
 	moved  chan struct{} // closed, and nil again, when what is waited for is there
 	wakeAt int64         // the least that anybody waits for
 
-	refs   int   // reads that use it
-	served int64 // bytes that reads have got
-	unread bool  // fetched ahead, and no reader has been there
-	ahead  bool  // its fetch was begun before anybody wanted it
-	fill   bool  // fetched as one part of the whole object
-	gone   bool  // removed from Content.blocks
+	refs   int    // reads that use it
+	served Ranges // what reads have got, which may be the same bytes for several
+	unread bool   // fetched ahead, and no reader has been there
+	ahead  bool   // its fetch was begun before anybody wanted it
+	fill   bool   // fetched as one part of the whole object
+	gone   bool   // removed from Content.blocks
 	freed  bool
 	idle   *lru.Element // in one of the lists of Memory
 }
@@ -123,10 +123,10 @@ func (b *block) refLocked() {
 	b.c.mem.unlistLocked(b)
 }
 
-// unrefLocked ends a read's use of b, of which it got so many bytes.
-func (b *block) unrefLocked(got int64) {
+// unrefLocked ends a read's use of b, of which it got that.
+func (b *block) unrefLocked(got Range) {
 	b.refs--
-	b.served += got
+	b.served.Add(got.Off, got.End)
 	b.restLocked()
 }
 
@@ -137,7 +137,10 @@ func (b *block) restLocked() {
 	case b.refs > 0 || !b.done:
 	case b.gone:
 		b.freeLocked()
-	case b.served >= b.size():
+	case b.served.Covers(b.off, b.end):
+		if b.fill {
+			b.c.mu.given.Add(b.off, b.end) // by the reads: else it would be fetched again at once
+		}
 		b.c.removeLocked(b)
 	default:
 		b.c.mem.listLocked(b)

@@ -49,6 +49,7 @@ type Content struct {
 		readers int
 		closed  bool
 		filling bool   // all of the object is wanted, as far as memory reaches
+		moved   bool   // src may give another version by now
 		given   Ranges // what the kernel has, and is not fetched for a fill again
 	}
 }
@@ -92,7 +93,7 @@ func (c *Content) clipLocked(want Range, off int64) Range {
 }
 
 // block returns the block that holds off, with a ref. Where there is none it
-// begins to fetch piece around off, as far as it is not there and a share of
+// begins to fetch piece from off on, as far as it is not there and a share of
 // the memory allows, and waits for that memory.
 func (c *Content) block(ctx context.Context, off int64, piece Range) (*block, error) {
 	m := c.mem
@@ -131,14 +132,12 @@ func (c *Content) block(ctx context.Context, off int64, piece Range) (*block, er
 	}
 }
 
-// holeLocked is what to fetch of piece for a read at off: within one share.
+// holeLocked is what to fetch of piece for a read at off: within one share. It
+// begins at off: the read has what comes before that, or copied it and gave its
+// block up, and memory that was waited for may not reach from there to off.
 func (c *Content) holeLocked(piece Range, off int64) Range {
-	hole := c.clipLocked(piece, off)
-	most := c.mem.pieceLocked(c.mu.readers, hole.Len())
-	if off-hole.Off >= most {
-		hole.Off = off
-	}
-	hole.End = min(hole.End, hole.Off+most)
+	hole := c.clipLocked(Range{off, piece.End}, off)
+	hole.End = min(hole.End, off+c.mem.pieceLocked(c.mu.readers, hole.Len()))
 	return hole
 }
 
@@ -219,9 +218,24 @@ func (c *Content) readDisk(b *block) (missing Range) {
 
 // store gives the disk what the source has brought since from.
 func (c *Content) store(b *block, from int64) {
-	if c.disk != nil {
+	if c.disk != nil && !c.moved() {
 		c.disk.Store(b.off+from, b.at(b.off+from, b.off+b.filled))
 	}
+}
+
+// Moved says that from now on the source may give the bytes of another version.
+// They must not be stored as this one's: a version may come back, with its ETag.
+// Nor is anything worth to be fetched that nobody waits for.
+func (c *Content) Moved() {
+	c.mem.mu.Lock()
+	defer c.mem.mu.Unlock()
+	c.mu.moved, c.mu.filling = true, false
+}
+
+func (c *Content) moved() bool {
+	c.mem.mu.Lock()
+	defer c.mem.mu.Unlock()
+	return c.mu.moved
 }
 
 // drain reads body into b until it breaks, or b is full.
@@ -252,8 +266,8 @@ func (c *Content) removeLocked(b *block) {
 }
 
 // aheadLocked begins to fetch the missing parts of win, in pieces, as far as
-// memory allows.
-func (c *Content) aheadLocked(win Range, piece int64, u urgency) {
+// memory allows. Where win is not exact, it moves on with its stream.
+func (c *Content) aheadLocked(win Range, exact bool, piece int64, u urgency) {
 	m := c.mem
 	win.End = min(win.End, c.size)
 	piece = m.pieceLocked(c.mu.readers, piece)
@@ -264,7 +278,10 @@ func (c *Content) aheadLocked(win Range, piece int64, u urgency) {
 		}
 		hole := c.clipLocked(Range{pos, pos + piece}, pos)
 		if hole.End > win.End && hole.End < c.size {
-			return // the window is not there yet: one request, not two
+			if !exact {
+				return // the window is not there yet: one request, not two
+			}
+			hole.End = win.End
 		}
 		n := chunksOf(hole.Len())
 		if m.mu.fetches >= maxFetches || int64(c.mu.chunks+n)*ChunkSize > m.shareLocked(c.mu.readers) {
@@ -312,7 +329,7 @@ func (c *Content) fillLocked() {
 			pos = missing[0].End // a block has it
 			continue
 		}
-		c.aheadLocked(hole, maxPiece, spareOnly)
+		c.aheadLocked(hole, true, maxPiece, spareOnly)
 		if len(c.mu.blocks) == before {
 			return // no memory: the next block that is read makes room
 		}

@@ -150,8 +150,8 @@ func passed(t *testing.T, f *DiskFile, content []byte) *os.File {
 		t.Fatal("not passed through")
 	}
 	t.Cleanup(func() { file.Close() })
-	wantFile(t, file, content)
-	return file
+	wantFile(t, file.File, content)
+	return file.File
 }
 
 func wantFile(t *testing.T, file *os.File, content []byte) {
@@ -309,9 +309,47 @@ func TestDiskTrustIsBounded(t *testing.T) {
 			t.Fatalf("%d ranges", n)
 		}
 	}
+	// What lies between ranges as many as may be can be added as well.
+	tr = &trust{}
+	for i := range int64(2 * mostRights) {
+		b := i * 2 % (2 * mostRights) // first each other block
+		if i >= mostRights {
+			b++
+		}
+		tr.add(Range{b, b + 1})
+	}
+	if !tr.right.Covers(0, 2*mostRights) {
+		t.Errorf("forgotten: %v", tr.right.List())
+	}
 	if tr.add(Range{0, 10_000}); !tr.right.Covers(0, 10_000) {
 		t.Error("what was read as a whole is forgotten")
 	}
+}
+
+// Another process has evicted a pair that is open here, and made it anew with a
+// part of the object. What is read of the old one is right, and says nothing of
+// the new one, which is mostly holes.
+func TestDiskPassthroughOfAnotherPair(t *testing.T) {
+	dir := diskDir(t)
+	v := testVersion("a", 700_001)
+	d, other := testDisk(t, DiskOptions{Dir: dir}), testDisk(t, DiskOptions{Dir: dir})
+	content := storeAll(t, other, v)
+	f, g := d.Open(v), other.Open(v)
+	defer f.Close()
+	defer g.Close()
+	f.ReadAt(make([]byte, 10), 0) // it is open now
+	other.evict(mustScan(t, other), 1)
+	g.Store(0, [][]byte{content[:2*DiskBlock]})
+	d.cancel() // nothing is verified behind the scenes
+	for range 2 {
+		notPassed(t, f)
+		wantRight(t, f, content)
+	}
+	g.Store(0, [][]byte{content})
+	notPassed(t, f)
+	d.look() // the old pair is let go of
+	wantRight(t, f, content)
+	passed(t, f, content)
 }
 
 func TestDiskPassthroughAfterDamageFoundByRead(t *testing.T) {
@@ -410,13 +448,22 @@ func TestDiskPassedFileIsUsed(t *testing.T) {
 	v := testVersion("a", 70_000)
 	content := storeAll(t, d, v)
 	f := d.Open(v)
-	defer f.Close()
 	passed(t, f, content)
+	f.Close() // as who passes it on does
 	d.now = func() time.Time { return clock.Add(2 * touchEvery) }
 	d.look()
 	info, err := os.Stat(pairFiles(t, dir, indexFile)[0])
 	if err != nil || !info.ModTime().Equal(d.now()) {
 		t.Errorf("last used %v, %v", info, err)
+	}
+	// What nobody has open is evicted before it, however lately it was used.
+	d.now = func() time.Time { return clock.Add(4 * touchEvery) }
+	storeAll(t, d, testVersion("b", 70_000))
+	d.evict(mustScan(t, d), 1)
+	g := d.Open(v)
+	defer g.Close()
+	if !g.Complete() {
+		t.Error("what the kernel reads was evicted")
 	}
 }
 

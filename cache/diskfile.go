@@ -14,10 +14,11 @@ type DiskFile struct {
 	inert bool     // of a version that cannot be told from others, or is empty
 	name  diskName // where the object is not split
 
-	whole  atomic.Int64 // segments before it were complete
-	passed atomic.Bool  // the kernel may read the file, which we do not see
+	whole atomic.Int64 // segments before it were complete
 
-	refs int // guarded by d.mu
+	// Guarded by d.mu.
+	refs   int
+	passed int // of them: those of a Passed
 }
 
 // Open returns what is cached of v. It creates no file before something is

@@ -193,7 +193,7 @@ func (s *segment) readWhole(p []byte, b int64) int64 {
 		return 0
 	}
 	p = p[:min(n*DiskBlock, s.size-b*DiskBlock)]
-	s.reading()
+	t := s.reading()
 	got, err := s.data.ReadAt(p, b*DiskBlock)
 	if err != nil {
 		clear(p[got:]) // the checksums say what to think of it
@@ -201,11 +201,11 @@ func (s *segment) readWhole(p []byte, b int64) int64 {
 	for i := range n {
 		block := p[i*DiskBlock:][:s.blockLen(b+i)]
 		if checksum(crc32c(0, block)) != sumAt(sums, i) && !s.again(block, b+i) {
-			s.checked(Range{b, b + i})
+			s.checked(t, Range{b, b + i})
 			return i * DiskBlock
 		}
 	}
-	s.checked(Range{b, b + n})
+	s.checked(t, Range{b, b + n})
 	return int64(len(p))
 }
 

@@ -23,10 +23,11 @@ const mostRights = 256
 
 // add notes blocks that are right.
 func (t *trust) add(blocks Range) {
-	if len(t.right.list) >= mostRights {
-		t.right.Clear()
-	}
 	t.right.Add(blocks.Off, blocks.End)
+	if len(t.right.list) > mostRights { // what closes a gap is no range more
+		t.right.Clear()
+		t.right.Add(blocks.Off, blocks.End)
+	}
 }
 
 // wrote notes what this process stored.
@@ -44,32 +45,35 @@ func (d *Disk) wrote(name diskName, before, after fileID, stored []Range) {
 	}
 }
 
-// reading makes sure that what is read from now on has a state of the file that
-// it counts for.
-func (s *segment) reading() {
-	s.d.mu.Lock()
-	known := s.d.mu.trust.Contains(s.name)
-	s.d.mu.Unlock()
-	if known {
-		return
-	}
+// reading returns what counts the blocks that are read of s from now on, or nil
+// where nothing does: the file is not in the state that trust has. It may even be
+// another one, as a pair that is open may have been evicted by another process,
+// and made anew.
+func (s *segment) reading() *trust {
 	id, _, err := idOf(s.data)
 	if err != nil {
-		return // nothing will be trusted
+		return nil
 	}
 	s.d.mu.Lock()
 	defer s.d.mu.Unlock()
-	if !s.d.mu.trust.Contains(s.name) {
-		s.d.mu.trust.Add(s.name, &trust{id: id})
+	t, ok := s.d.mu.trust.Get(s.name)
+	if !ok {
+		t = &trust{id: id}
+		s.d.mu.trust.Add(s.name, t)
 	}
+	if t.id != id {
+		return nil
+	}
+	return t
 }
 
-// checked notes blocks that were read, and were right. Had the file changed
-// since reading, they would count for nothing: its state is not what trust has.
-func (s *segment) checked(blocks Range) {
+// checked notes blocks that were read, and were right, since reading returned t.
+// Had the file changed meanwhile, they would count for nothing: its state is not
+// what t has, and what is trusted then is another t.
+func (s *segment) checked(t *trust, blocks Range) {
 	s.d.mu.Lock()
 	defer s.d.mu.Unlock()
-	if t, ok := s.d.mu.trust.Get(s.name); ok {
+	if now, _ := s.d.mu.trust.Peek(s.name); t != nil && now == t {
 		t.add(blocks)
 	}
 }
@@ -78,6 +82,22 @@ func (d *Disk) distrust(name diskName) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.mu.trust.Remove(name)
+}
+
+// Passed is a file that the kernel reads, which we do not see: while it is open,
+// it counts as used.
+type Passed struct {
+	*os.File
+	of *DiskFile
+}
+
+// Close is called once.
+func (p *Passed) Close() error {
+	p.of.d.mu.Lock()
+	p.of.passed--
+	p.of.d.mu.Unlock()
+	p.of.Close()
+	return p.File.Close()
 }
 
 // Passthrough returns a file, open for reading, that is all of the object, for
@@ -89,7 +109,7 @@ func (d *Disk) distrust(name diskName) {
 // quarter of the cache. Reads check what they read; where a file is opened again
 // and has not been read as a whole, the rest is checked in the background, one
 // file at a time, for a later call.
-func (f *DiskFile) Passthrough() (*os.File, bool) {
+func (f *DiskFile) Passthrough() (*Passed, bool) {
 	if f.inert || f.split() {
 		return nil, false
 	}
@@ -99,8 +119,11 @@ func (f *DiskFile) Passthrough() (*os.File, bool) {
 	}
 	ok, again := f.trusted(data)
 	if ok {
-		f.passed.Store(true)
-		return data, true
+		f.d.mu.Lock()
+		defer f.d.mu.Unlock()
+		f.refs++ // the caller has one
+		f.passed++
+		return &Passed{data, f}, true
 	}
 	data.Close()
 	if again && f.Complete() {
@@ -127,6 +150,11 @@ func (f *DiskFile) trusted(data *os.File) (ok, again bool) {
 	defer f.d.give(s)
 	if whole {
 		return true, true
+	}
+	// The pair that is open here may not be the one that has the name now.
+	if now, _, err := idOf(s.data); err != nil || now != id {
+		f.d.detach(f.name)
+		return false, false
 	}
 	// Another process may have dropped a block. What the segment remembers is no
 	// proof of the contrary.
@@ -200,12 +228,13 @@ func (d *Disk) verify(name diskName, v Version) {
 	}
 }
 
-// touchPassed keeps what the kernel may be reading from looking unused.
+// touchPassed keeps what the kernel may be reading from looking unused, also to
+// other processes.
 func (d *Disk) touchPassed() {
 	d.mu.Lock()
 	var list []*DiskFile
 	for _, f := range d.mu.files {
-		if f.passed.Load() {
+		if f.passed > 0 {
 			f.refs++
 			list = append(list, f)
 		}

@@ -75,5 +75,5 @@ func (c *Content) giveAway(b *block) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c.mu.given.Add(b.off, b.end)
-	b.served = b.size()
+	b.served.Add(b.off, b.end)
 }

@@ -2,10 +2,13 @@ package cache
 
 import (
 	"bytes"
+	"context"
+	"io"
 	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
+	"time"
 )
 
 // kernel keeps what it is given, as the page cache would.
@@ -111,5 +114,111 @@ func TestNothingIsGivenToWriters(t *testing.T) {
 		if _, err := r.ReadAt(t.Context(), p, rand.Int64N(20<<20)); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// heldSource lets fetches end that hold does not stop.
+type heldSource struct {
+	memSource
+	hold func(off, n int64) <-chan struct{} // nil: none
+}
+
+func (s *heldSource) Fetch(ctx context.Context, off, n int64, to io.ReaderFrom) error {
+	if gate := s.hold(off, n); gate != nil {
+		select {
+		case <-gate:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return s.memSource.Fetch(ctx, off, n, to)
+}
+
+// A read that was under way when a fill went by leaves a hole in it, shorter than
+// the fill's requests. The fill goes on behind it.
+func TestFillGoesOnBehindHoles(t *testing.T) {
+	read, rest := make(chan struct{}), make(chan struct{})
+	s := &heldSource{memSource: memSource{data: randomBytes(16<<20, 17)}}
+	s.hold = func(off, n int64) <-chan struct{} {
+		switch {
+		case off == mib && n == 4096:
+			return read
+		case off >= 6*mib:
+			return rest
+		}
+		return nil
+	}
+	m := newMemory(t, 8<<20)
+	c := NewContent(m, s, int64(len(s.data)), nil)
+	k := &kernel{data: make([]byte, len(s.data)), full: make(chan struct{})}
+	c.GiveTo(k.take)
+	r := c.Reader(nil)
+	defer r.Close()
+	ctx, giveUp := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() { _, _ = r.ReadAt(ctx, make([]byte, 4096), mib) })
+	waitFor(t, func() bool { m.mu.Lock(); defer m.mu.Unlock(); return len(c.mu.blocks) == 1 })
+	m.mu.Lock()
+	c.mu.filling = true
+	c.fillLocked()
+	m.mu.Unlock()
+	waitFor(t, func() bool { return k.covers(0, mib) && k.covers(mib+4096, 6*mib) })
+	giveUp() // its block stays, unread, until its memory is wanted
+	wg.Wait()
+	close(read)
+	waitFor(t, func() bool { m.mu.Lock(); defer m.mu.Unlock(); return m.mu.cold.Len() == 1 })
+	m.mu.Lock()
+	m.evictLocked(forAhead)
+	m.mu.Unlock()
+	close(rest)
+	waitFor(t, func() bool { return k.covers(0, 16*mib) })
+}
+
+func waitFor(t *testing.T, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !is(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("waited in vain")
+		}
+	}
+}
+
+// What has been read to its end is not fetched for a fill again, also where nobody
+// takes it off our hands.
+func TestFillFetchesNothingThatWasRead(t *testing.T) {
+	s := &memSource{data: randomBytes(16<<20, 17)}
+	m := newMemory(t, 64<<20)
+	r := newReader(m, s, nil)
+	defer r.Close()
+	m.mu.Lock()
+	r.c.mu.filling = true
+	r.c.fillLocked()
+	m.mu.Unlock()
+	for off := int64(0); off < int64(len(s.data)); off += 128 << 10 {
+		checkRead(t, r, s, off, 128<<10)
+	}
+	r.c.wg.Wait()
+	wantOnce(t, s, 0)
+}
+
+// The kernel does not take what a fill has for a page that is being read, before
+// the read is answered. So a read never has to wait for a fill's memory.
+func TestFillLeavesMemoryForReads(t *testing.T) {
+	for chunks := int64(minChunks); chunks < 100; chunks++ {
+		m := newMemory(t, chunks*ChunkSize)
+		s := &heldSource{memSource: memSource{data: make([]byte, chunks*ChunkSize-1000)}}
+		s.hold = func(int64, int64) <-chan struct{} { return make(chan struct{}) }
+		c := NewContent(m, s, int64(len(s.data)), nil)
+		r := c.Reader(nil)
+		m.mu.Lock()
+		c.mu.filling = true
+		c.fillLocked()
+		got := m.tryTakeLocked(chunksOf(m.pieceLocked(1, 1<<30)), forRead)
+		if got == nil {
+			t.Errorf("%d of %d chunks used, and no piece left", m.mu.used, chunks)
+		}
+		m.giveLocked(got)
+		m.mu.Unlock()
+		r.Close()
 	}
 }

@@ -84,6 +84,7 @@ func (m *Memory) unmapLocked(n int) {
 		m.mu.free[last] = nil
 		m.mu.free = m.mu.free[:last]
 	}
+	m.mu.spare = min(m.mu.spare, len(m.mu.free))
 }
 
 // Opening is how many bytes an open should ask for at once.
@@ -102,11 +103,20 @@ func (m *Memory) shareLocked(readers int) int64 {
 // parallel fetches where memory is plenty, for two where it is not.
 func (m *Memory) pieceLocked(readers int, want int64) int64 {
 	share := m.shareLocked(readers)
-	most := min(max(share/8, 4*ChunkSize), share/2)
+	most := min(max(share/8, leastPiece*ChunkSize), share/2)
 	return max(min(int64(chunksOf(want)), most/ChunkSize), 1) * ChunkSize
 }
 
 func chunksOf(bytes int64) int { return int((bytes + ChunkSize - 1) / ChunkSize) }
+
+// leastPiece is what pieceLocked allows where memory is little, in chunks.
+const leastPiece = 4
+
+// reserve is what no fill takes, in chunks: as much as the longest piece. Readers
+// should not have to throw a fill out, and must not have to wait for it: the
+// kernel locks the pages of a read until that is answered, and takes a fill's
+// bytes for them after that only.
+func (m *Memory) reserve() int { return max(m.limit/8, leastPiece) }
 
 // urgency says what may be given up for memory.
 type urgency int
@@ -128,7 +138,7 @@ func (m *Memory) tryTakeLocked(n int, u urgency) [][]byte {
 func (m *Memory) takeLocked(n int, u urgency) [][]byte {
 	limit := m.limit
 	if u == spareOnly {
-		limit -= m.limit / 8 // readers who wait should not have to throw it out
+		limit -= m.reserve()
 	}
 	for m.mu.used+n > limit {
 		if !m.evictLocked(u) {
@@ -139,12 +149,12 @@ func (m *Memory) takeLocked(n int, u urgency) [][]byte {
 	for range n {
 		chunk := m.chunkLocked()
 		if chunk == nil {
-			m.mu.free = append(m.mu.free, out...)
+			m.giveLocked(out)
 			return nil
 		}
 		out = append(out, chunk)
+		m.mu.used++ // mapLocked goes by it
 	}
-	m.mu.used += n
 	m.mu.spare = min(m.mu.spare, len(m.mu.free))
 	return out
 }

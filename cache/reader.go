@@ -126,11 +126,11 @@ func (r *Reader) plan(off, end int64) (piece func(int64) Range, v *View, err err
 	if covered { // else those bytes come first
 		c.passedLocked(plan.passed)
 		ahead := c.fairLocked(plan.ahead)
-		c.aheadLocked(ahead, max(min(plan.size, ahead.Len()/4), minPiece), forAhead)
+		c.aheadLocked(ahead, false, max(min(plan.size, ahead.Len()/4), minPiece), forAhead)
 		for _, s := range plan.strides {
-			c.aheadLocked(s, s.Len(), forAhead)
+			c.aheadLocked(s, true, s.Len(), forAhead)
 		}
-		if plan.dense && !c.mu.filling && c.size <= 2*int64(m.limit)*ChunkSize {
+		if plan.dense && !c.mu.filling && !c.mu.moved && c.size <= 2*int64(m.limit)*ChunkSize {
 			c.mu.filling = true
 			c.fillLocked()
 		}
@@ -295,9 +295,9 @@ func (v *View) end(served bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, p := range v.parts {
-		got := p.end - p.off
+		got := Range{p.off, p.end}
 		if !served {
-			got = 0
+			got = Range{}
 		}
 		p.b.unrefLocked(got)
 	}

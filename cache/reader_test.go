@@ -472,3 +472,134 @@ func TestMemoryTrim(t *testing.T) {
 		t.Errorf("%d chunks are held without use", got)
 	}
 }
+
+// What is mapped stays within the limit, also where it is no multiple of what is
+// mapped at once.
+func TestMemoryMapsNoMoreThanItsLimit(t *testing.T) {
+	m := NewMemory(24 * ChunkSize)
+	m.mu.Lock()
+	got := m.takeLocked(20, forRead)
+	if n := len(got) + len(m.mu.free); n > 24 {
+		t.Errorf("%d chunks mapped of 24", n)
+	}
+	m.giveLocked(got)
+	m.mu.Unlock()
+	m.Trim()
+	m.Close()
+	m.Trim() // of nothing
+}
+
+// Reads that leap by equal steps are fetched ahead, however short they are, and
+// nothing around them.
+func TestReaderLeapsByShortReads(t *testing.T) {
+	s := &memSource{data: randomBytes(16<<20, 3)}
+	r := newReader(newMemory(t, 64<<20), s, nil)
+	defer r.Close()
+	for i := range int64(5) {
+		checkRead(t, r, s, (i+1)*500_000, 4096)
+	}
+	r.c.wg.Wait()
+	if asked := s.asked(); len(asked) < 10 {
+		t.Errorf("nothing was fetched ahead: %v", asked)
+	}
+	for _, x := range s.asked() {
+		if x.Len() != 4096 || x.Off%500_000 != 0 {
+			t.Errorf("fetched %v", x)
+		}
+	}
+}
+
+// Memory that was waited for is for the byte that was asked for, also where what
+// lay before it has gone meanwhile.
+func TestBlockHoldsWhatItIsFor(t *testing.T) {
+	m := newMemory(t, minChunks*ChunkSize)
+	s := &memSource{data: randomBytes(minChunks*ChunkSize, 5)}
+	other := newReader(m, s, nil)
+	defer other.Close()
+	r := newReader(m, s, nil)
+	defer r.Close()
+	begin := func(c *Content, chunks int64) *View {
+		m.mu.Lock()
+		where := Range{0, chunks * ChunkSize}
+		c.startLocked(where, m.takeLocked(int(chunks), forRead), nil)
+		v := c.viewLocked(where.Off, where.End)
+		m.mu.Unlock()
+		if _, err := v.await(t.Context(), 0); err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	rest, before := begin(other.c, 5), begin(r.c, 3)
+	const off = 3 * ChunkSize
+	got := make(chan *block)
+	go func() {
+		b, err := r.c.block(t.Context(), off, Range{0, 8 * ChunkSize})
+		if err != nil {
+			t.Error(err)
+		}
+		got <- b
+	}()
+	for waiting := 0; waiting == 0; time.Sleep(time.Millisecond) {
+		m.mu.Lock()
+		waiting = m.mu.waiters.Len()
+		m.mu.Unlock()
+	}
+	before.Done() // read to its end: it goes
+	rest.Done()
+	b := <-got
+	if b.off > off || b.end <= off {
+		t.Errorf("the block for %d is [%d, %d)", int64(off), b.off, b.end)
+	}
+	(&View{c: r.c, parts: []part{{b, b.off, b.off}}}).drop()
+}
+
+// movingSource has another version from the second fetch on, as when a commit of
+// ours came in between.
+type movingSource struct {
+	memSource
+	content *Content
+	next    []byte
+}
+
+func (s *movingSource) Fetch(ctx context.Context, off, n int64, to io.ReaderFrom) error {
+	if err := s.memSource.Fetch(ctx, off, n/2, to); err != nil {
+		return err
+	}
+	s.content.Moved()
+	s.data = s.next
+	return s.memSource.Fetch(ctx, off+n/2, n-n/2, to)
+}
+
+// What is fetched across a commit is not stored as the version before it, whose
+// ETag may come back.
+func TestReaderStoresOneVersion(t *testing.T) {
+	d := testDisk(t, DiskOptions{Dir: diskDir(t)})
+	v := testVersion("a", 2<<20)
+	s := &movingSource{memSource: memSource{data: diskContent(v)}, next: randomBytes(2<<20, 9)}
+	s.content = NewContent(newMemory(t, 16<<20), s, v.Size, d.Open(v))
+	r := s.content.Reader(nil)
+	if _, err := r.ReadAt(t.Context(), make([]byte, 4096), 0); err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	f := d.Open(v)
+	defer f.Close()
+	if n := wantRight(t, f, diskContent(v)); n != 0 {
+		t.Errorf("%d bytes were stored", n)
+	}
+}
+
+// Handles that read one object side by side, past the page cache (O_DIRECT), cost
+// each byte once: a block stays until all of it was read.
+func TestReadersSideBySide(t *testing.T) {
+	s := &memSource{data: randomBytes(32<<20, 3)}
+	c := NewContent(newMemory(t, 64<<20), s, int64(len(s.data)), nil)
+	a, b := c.Reader(nil), c.Reader(nil)
+	defer a.Close()
+	defer b.Close()
+	for off := int64(0); off < int64(len(s.data)); off += 128 << 10 {
+		checkRead(t, a, s, off, 128<<10)
+		checkRead(t, b, s, off, 128<<10)
+	}
+	wantOnce(t, s, 4<<20) // the last read of a block comes once more
+}

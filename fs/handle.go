@@ -3,7 +3,6 @@ package fs
 import (
 	"context"
 	"errors"
-	"os"
 	"syscall"
 
 	fusefs "github.com/hanwen/go-fuse/v2/fs"
@@ -170,7 +169,7 @@ func (h *fileHandle) close() (last bool) {
 	n.mu.Lock()
 	reader := h.reader
 	n.mu.handles--
-	var backing *os.File
+	var backing *cache.Passed
 	if h.passed {
 		backing = n.unpassLocked()
 	}

@@ -104,7 +104,8 @@ func (n *node) outdated(key string) {
 }
 
 // pinned is what a reader reads: the version that the node shows. Our own
-// commits move it on, and then the node has the bytes in its draft.
+// commits move it on, and then the node has the bytes in its draft; its content
+// is told (Moved), as the disk cache must not have them as the version before.
 type pinned struct{ n *node }
 
 // Fetch hands the n bytes at off to to. A transfer that breaks is taken up where

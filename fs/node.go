@@ -2,7 +2,6 @@ package fs
 
 import (
 	"context"
-	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -51,8 +50,8 @@ type node struct {
 		givenUp *int64            // size in bytes of the local content that was given up
 		content *cache.Content    // of the version shown, while it has readers
 		handles int
-		passed  int      // of them, those whose reads the kernel does by itself
-		backing *os.File // what it reads, while passed is not 0
+		passed  int           // of them, those whose reads the kernel does by itself
+		backing *cache.Passed // what it reads, while passed is not 0
 		writers int
 
 		releases []<-chan struct{} // under way, each until it is closed; see releases
@@ -191,6 +190,9 @@ func (n *node) setVersion(o bucket.Object) {
 }
 
 func (n *node) setVersionLocked(o bucket.Object) {
+	if n.mu.content != nil && n.mu.obj.ETag != o.ETag {
+		n.mu.content.Moved() // see pinned
+	}
 	n.mu.obj, n.mu.asked, n.mu.failed = o, time.Time{}, nil
 	n.served.Store(0)
 	if o.Full {

@@ -109,7 +109,7 @@ func (n *node) pass(write bool) (*fileHandle, error) {
 	if write || others || !passed && n.fs.tree.awaited(n) {
 		return nil, nil //nolint:nilnil // as above
 	}
-	var file *os.File
+	var file *cache.Passed
 	if !passed {
 		d := n.fs.onDisk(o)
 		defer d.Close()
@@ -130,7 +130,7 @@ func (n *node) passableLocked() bool {
 
 // addPassed registers a handle whose reads the kernel does. All such handles of
 // an inode share one file, which is nil here where another should have opened it.
-func (n *node) addPassed(o bucket.Object, file *os.File) (*fileHandle, error) {
+func (n *node) addPassed(o bucket.Object, file *cache.Passed) (*fileHandle, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.mu.backing == nil && file != nil && n.passableLocked() && n.mu.obj.ETag == o.ETag {
@@ -149,7 +149,7 @@ func (n *node) addPassed(o bucket.Object, file *os.File) (*fileHandle, error) {
 }
 
 // unpassLocked ends what addPassed began. The caller closes what it returns.
-func (n *node) unpassLocked() (file *os.File) {
+func (n *node) unpassLocked() (file *cache.Passed) {
 	if n.mu.passed--; n.mu.passed == 0 {
 		file, n.mu.backing = n.mu.backing, nil
 	}
