@@ -40,7 +40,7 @@ type Content struct {
 	wg     sync.WaitGroup // the fetches
 	begun  atomic.Int64   // blocks so far
 
-	give *giving // nil: nobody takes content off our hands
+	give giving
 
 	// Guarded by mem.mu.
 	mu struct {
@@ -49,8 +49,7 @@ type Content struct {
 		readers int
 		closed  bool
 		filling bool   // all of the object is wanted, as far as memory reaches
-		moved   bool   // src may give another version by now
-		given   Ranges // what the kernel has, and is not fetched for a fill again
+			given   Ranges // what the kernel has, and is not fetched for a fill again
 	}
 }
 
@@ -218,24 +217,9 @@ func (c *Content) readDisk(b *block) (missing Range) {
 
 // store gives the disk what the source has brought since from.
 func (c *Content) store(b *block, from int64) {
-	if c.disk != nil && !c.moved() {
+	if c.disk != nil {
 		c.disk.Store(b.off+from, b.at(b.off+from, b.off+b.filled))
 	}
-}
-
-// Moved says that from now on the source may give the bytes of another version.
-// They must not be stored as this one's: a version may come back, with its ETag.
-// Nor is anything worth to be fetched that nobody waits for.
-func (c *Content) Moved() {
-	c.mem.mu.Lock()
-	defer c.mem.mu.Unlock()
-	c.mu.moved, c.mu.filling = true, false
-}
-
-func (c *Content) moved() bool {
-	c.mem.mu.Lock()
-	defer c.mem.mu.Unlock()
-	return c.mu.moved
 }
 
 // drain reads body into b until it breaks, or b is full.

@@ -2,46 +2,66 @@ package cache
 
 import "sync"
 
-// Giver puts bytes of an object, from off on, where readers find them before
-// they ask us: the kernel's page cache. It reports whether that worked.
-type Giver func(off int64, data []byte) bool
+// Giver puts bytes of an object where readers find them before they ask us: the
+// kernel's page cache of one inode. What the kernel has needs no memory of ours,
+// and costs its reader no request. All contents that an inode has had share one:
+// the former may still be giving when the next has begun.
+type Giver struct {
+	to func(off int64, data []byte) bool
 
-// giving is the way of a content's fill to the kernel. What the kernel has needs
-// no memory of ours, and costs its reader no request.
+	mu    sync.Mutex
+	idle  sync.Cond
+	under int // calls of to under way
+}
+
+// NewGiver returns a Giver by to, which takes the data from off on and reports
+// whether that worked.
+func NewGiver(to func(off int64, data []byte) bool) *Giver {
+	g := &Giver{to: to}
+	g.idle.L = &g.mu
+	return g
+}
+
+// giving is the way of a content's fill to the kernel.
 type giving struct {
-	to Giver
-
-	mu      sync.Mutex
-	idle    sync.Cond
-	under   int  // calls of to under way
-	stopped bool // for good
+	by      *Giver // nil: nobody takes content off our hands
+	stopped bool   // for good; guarded by by.mu
 }
 
 // GiveTo makes what is fetched of a whole object go to the kernel. Call it
 // before the first reader.
-func (c *Content) GiveTo(to Giver) {
-	c.give = &giving{to: to}
-	c.give.idle.L = &c.give.mu
-}
+func (c *Content) GiveTo(g *Giver) { c.give.by = g }
 
-// StopGiving returns when nothing is given any more. From then on the object
-// may be written to: old bytes must not come over what was written.
+// StopGiving returns when nothing is given any more, neither by c nor by a former
+// content of the same Giver that has ended. From then on the object may be written
+// to: old bytes must not come over what was written.
 func (c *Content) StopGiving() {
-	g := c.give
+	g := c.give.by
 	if g == nil {
 		return
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.stopped = true
+	c.give.stopped = true
 	for g.under > 0 {
 		g.idle.Wait()
 	}
 }
 
-func (g *giving) put(off int64, data []byte) bool {
+// endGiving is for a content that ends: what is under way comes to its end, and
+// nothing follows. After it, only StopGiving of the next one is waited for.
+func (c *Content) endGiving() {
+	if g := c.give.by; g != nil {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		c.give.stopped = true
+	}
+}
+
+func (t *giving) put(off int64, data []byte) bool {
+	g := t.by
 	g.mu.Lock()
-	if g.stopped {
+	if t.stopped {
 		g.mu.Unlock()
 		return false
 	}
@@ -60,7 +80,7 @@ func (g *giving) put(off int64, data []byte) bool {
 func (c *Content) giveAway(b *block) {
 	m := c.mem
 	m.mu.Lock()
-	wanted := b.fill && c.give != nil && !c.mu.closed
+	wanted := b.fill && c.give.by != nil && !c.mu.closed
 	m.mu.Unlock()
 	if !wanted {
 		return

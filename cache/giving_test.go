@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -63,7 +64,7 @@ func TestDenseReaderIsGivenAll(t *testing.T) {
 	s := &memSource{data: randomBytes(24<<20, 17)}
 	c := NewContent(newMemory(t, 16<<20), s, int64(len(s.data)), nil)
 	k := &kernel{data: make([]byte, len(s.data)), full: make(chan struct{})}
-	c.GiveTo(k.take)
+	c.GiveTo(NewGiver(k.take))
 	r := c.Reader(nil)
 	defer r.Close()
 	readDensely(t, r, s.data, k.full, k.covers)
@@ -87,7 +88,7 @@ func TestNothingIsGivenToWriters(t *testing.T) {
 	var mu sync.Mutex
 	given, stopped := 0, false
 	first, stop := make(chan struct{}), make(chan struct{})
-	c.GiveTo(func(int64, []byte) bool {
+	c.GiveTo(NewGiver(func(int64, []byte) bool {
 		mu.Lock()
 		defer mu.Unlock()
 		if given++; given == 1 {
@@ -97,7 +98,7 @@ func TestNothingIsGivenToWriters(t *testing.T) {
 			t.Error("given after StopGiving had returned")
 		}
 		return true
-	})
+	}))
 	r := c.Reader(nil)
 	defer r.Close()
 	go func() {
@@ -151,7 +152,7 @@ func TestFillGoesOnBehindHoles(t *testing.T) {
 	m := newMemory(t, 8<<20)
 	c := NewContent(m, s, int64(len(s.data)), nil)
 	k := &kernel{data: make([]byte, len(s.data)), full: make(chan struct{})}
-	c.GiveTo(k.take)
+	c.GiveTo(NewGiver(k.take))
 	r := c.Reader(nil)
 	defer r.Close()
 	ctx, giveUp := context.WithCancel(t.Context())
@@ -220,5 +221,54 @@ func TestFillLeavesMemoryForReads(t *testing.T) {
 		m.giveLocked(got)
 		m.mu.Unlock()
 		r.Close()
+	}
+}
+
+// A content whose last reader has gone may still be giving when the inode's next one
+// begins. Who opens that to write waits for it, and it gives nothing more.
+func TestWriterWaitsForFormerContent(t *testing.T) {
+	s := &memSource{data: randomBytes(24<<20, 17)}
+	m := newMemory(t, 16<<20)
+	began, hold := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	var given atomic.Int64
+	g := NewGiver(func(int64, []byte) bool {
+		given.Add(1)
+		once.Do(func() { close(began) })
+		<-hold // a page that a read has locked
+		return true
+	})
+	former := NewContent(m, s, int64(len(s.data)), nil)
+	former.GiveTo(g)
+	r := former.Reader(nil)
+	readDensely(t, r, s.data, began, func(int64, int64) bool { return false })
+	closed, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		r.Close()
+		close(closed)
+	}()
+	for ended := false; !ended; {
+		m.mu.Lock()
+		ended = former.mu.closed
+		m.mu.Unlock()
+	}
+	next := NewContent(m, s, int64(len(s.data)), nil)
+	next.GiveTo(g)
+	r = next.Reader(nil)
+	defer r.Close()
+	go func() {
+		next.StopGiving()
+		close(stopped)
+	}()
+	select {
+	case <-stopped:
+		t.Error("it did not wait for the former content")
+	case <-time.After(50 * time.Millisecond):
+	}
+	n := given.Load()
+	close(hold)
+	<-stopped
+	if <-closed; given.Load() != n {
+		t.Error("the former content went on after its end")
 	}
 }

@@ -22,22 +22,29 @@ type Reader struct {
 // Reader returns a new reader; or nil, and leaves opened alone, where the content
 // has ended. It takes opened (which may be nil) over, and closes its body.
 func (c *Content) Reader(opened *Opened) *Reader {
+	r, begun := c.addReader(opened)
+	if r != nil && !begun {
+		closeOpened(opened) // not under the lock: it ends a connection
+	}
+	return r
+}
+
+// addReader returns nil where the content has ended. begun tells that opened has
+// become a block.
+func (c *Content) addReader(opened *Opened) (r *Reader, begun bool) {
 	m := c.mem
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if c.mu.closed {
-		return nil
+		return nil, false
 	}
 	c.mu.readers++
 	if c.mu.chunks > 0 {
 		m.mu.active++
 	}
-	r := &Reader{c: c}
+	r = &Reader{c: c}
 	r.mu.pattern.size = c.size
-	if opened != nil && !c.beginLocked(opened) {
-		closeOpened(opened)
-	}
-	return r
+	return r, opened != nil && c.beginLocked(opened)
 }
 
 func closeOpened(o *Opened) {
@@ -130,7 +137,7 @@ func (r *Reader) plan(off, end int64) (piece func(int64) Range, v *View, err err
 		for _, s := range plan.strides {
 			c.aheadLocked(s, true, s.Len(), forAhead)
 		}
-		if plan.dense && !c.mu.filling && !c.mu.moved && c.size <= 2*int64(m.limit)*ChunkSize {
+		if plan.dense && !c.mu.filling && c.size <= 2*int64(m.limit)*ChunkSize {
 			c.mu.filling = true
 			c.fillLocked()
 		}
@@ -218,6 +225,7 @@ func (r *Reader) Close() {
 	last := c.mu.readers == 0
 	if last {
 		c.mu.closed = true
+		c.endGiving()
 		c.cancel()
 		for len(c.mu.blocks) > 0 {
 			c.removeLocked(c.mu.blocks[0])

@@ -553,42 +553,6 @@ func TestBlockHoldsWhatItIsFor(t *testing.T) {
 	(&View{c: r.c, parts: []part{{b, b.off, b.off}}}).drop()
 }
 
-// movingSource has another version from the second fetch on, as when a commit of
-// ours came in between.
-type movingSource struct {
-	memSource
-	content *Content
-	next    []byte
-}
-
-func (s *movingSource) Fetch(ctx context.Context, off, n int64, to io.ReaderFrom) error {
-	if err := s.memSource.Fetch(ctx, off, n/2, to); err != nil {
-		return err
-	}
-	s.content.Moved()
-	s.data = s.next
-	return s.memSource.Fetch(ctx, off+n/2, n-n/2, to)
-}
-
-// What is fetched across a commit is not stored as the version before it, whose
-// ETag may come back.
-func TestReaderStoresOneVersion(t *testing.T) {
-	d := testDisk(t, DiskOptions{Dir: diskDir(t)})
-	v := testVersion("a", 2<<20)
-	s := &movingSource{memSource: memSource{data: diskContent(v)}, next: randomBytes(2<<20, 9)}
-	s.content = NewContent(newMemory(t, 16<<20), s, v.Size, d.Open(v))
-	r := s.content.Reader(nil)
-	if _, err := r.ReadAt(t.Context(), make([]byte, 4096), 0); err != nil {
-		t.Fatal(err)
-	}
-	r.Close()
-	f := d.Open(v)
-	defer f.Close()
-	if n := wantRight(t, f, diskContent(v)); n != 0 {
-		t.Errorf("%d bytes were stored", n)
-	}
-}
-
 // Handles that read one object side by side, past the page cache (O_DIRECT), cost
 // each byte once: a block stays until all of it was read.
 func TestReadersSideBySide(t *testing.T) {

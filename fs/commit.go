@@ -93,7 +93,7 @@ func (n *node) committed(key string, o bucket.Object, err error) {
 		}
 		return
 	}
-	n.setVersion(o)
+	n.setEdited(o)
 	n.fs.changed(cache.Entry{Key: key, Object: o})
 }
 

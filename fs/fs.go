@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	fusefs "github.com/hanwen/go-fuse/v2/fs"
@@ -29,7 +30,7 @@ type FS struct {
 	memory   *cache.Memory
 	stage    *cache.Stage
 	disk     *cache.Disk // nil: none
-	passes   bool        // the kernel can read files of disk by itself
+	passes   atomic.Bool // the kernel can read files of disk by itself
 	links    xattr.Linker
 	tree     *tree
 	siblings siblings

@@ -37,12 +37,18 @@ func (h *fileHandle) Read(ctx context.Context, dest []byte, off int64) (fuse.Rea
 	var k int
 	var v *cache.View
 	d, r, err := h.source()
-	switch {
-	case err != nil:
-	case d != nil:
+	if err == nil && d == nil && r != nil {
+		if v, k, err = r.Read(ctx, dest, off); errors.Is(err, errEdited) {
+			// A commit came in between, and its draft is there for whoever has the
+			// file open, unless that was given up since.
+			if d, _, err = h.source(); err == nil && d == nil {
+				err = errEdited
+			}
+			r = nil
+		}
+	}
+	if err == nil && d != nil {
 		k, err = d.ReadAt(ctx, h.n, dest, off)
-	case r != nil:
-		v, k, err = r.Read(ctx, dest, off)
 	}
 	switch {
 	case err != nil:

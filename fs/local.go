@@ -103,18 +103,34 @@ func (n *node) outdated(key string) {
 	n.mu.asked = time.Time{}
 }
 
-// pinned is what a reader reads: the version that the node shows. Our own
-// commits move it on, and then the node has the bytes in its draft; its content
-// is told (Moved), as the disk cache must not have them as the version before.
-type pinned struct{ n *node }
+// pinned is what a reader reads: the version that the node shows, wherever a
+// rename puts it. Our own commits end it: then the node has the bytes in its draft.
+type pinned struct {
+	n     *node
+	edits int // that the node had had
+}
+
+// errEdited ends the fetches of a version that a commit of ours has replaced. It is
+// no bucket.ErrChanged, at which the next version would be tried: its bytes are
+// others, and would be kept in memory and on disk as those of the version before.
+var errEdited = fmt.Errorf("what is read has been written here: %w", syscall.ESTALE)
 
 // Fetch hands the n bytes at off to to. A transfer that breaks is taken up where
-// it stopped, by the version that the node shows then.
+// it stopped, at the key where the object is then.
 func (s *pinned) Fetch(ctx context.Context, off, n int64, to io.ReaderFrom) error {
 	count := &counted{to: to}
 	return s.n.withVersion(ctx, func(key, etag string) error {
+		if s.n.editsNow() != s.edits { // after etag was looked at: that may be the new one
+			return errEdited
+		}
 		return s.n.fs.b.Stream(ctx, key, etag, off+count.n, n-count.n, count)
 	})
+}
+
+func (n *node) editsNow() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.mu.edits
 }
 
 // counted knows how many bytes went on to to.
@@ -138,11 +154,14 @@ func (n *node) readerLocked(opened *cache.Opened) *cache.Reader {
 			return r
 		}
 	}
-	n.mu.content = cache.NewContent(n.fs.memory, &pinned{n}, n.mu.obj.Size, n.fs.onDisk(n.mu.obj))
-	if n.mu.writers == 0 { // else old bytes could come over what is written
-		n.mu.content.GiveTo(func(off int64, data []byte) bool {
+	n.mu.content = cache.NewContent(n.fs.memory, &pinned{n, n.mu.edits}, n.mu.obj.Size, n.fs.onDisk(n.mu.obj))
+	if n.mu.giver == nil {
+		n.mu.giver = cache.NewGiver(func(off int64, data []byte) bool {
 			return n.EmbeddedInode().WriteCache(off, data) == 0
 		})
+	}
+	if n.mu.writers == 0 { // else old bytes could come over what is written
+		n.mu.content.GiveTo(n.mu.giver)
 	}
 	return n.mu.content.Reader(opened)
 }

@@ -3,6 +3,8 @@ package fs
 import (
 	"context"
 	"errors"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -59,5 +61,38 @@ func TestEmptyPartIsNotItsDirectory(t *testing.T) {
 				t.Errorf("ttl %v, keys %q: %q is %q, %v; want %q", ttl, c.keys, c.ask, e.Key, err, c.want)
 			}
 		}
+	}
+}
+
+// unlisted is a bucket that lists no directory.
+type unlisted struct {
+	fakeKeys
+	tries   *int
+	bounded *bool
+}
+
+func (b unlisted) List(ctx context.Context, in bucket.ListInput) (bucket.Page, error) {
+	if in.Delimiter == "" {
+		return b.fakeKeys.List(ctx, in)
+	}
+	*b.tries++
+	_, *b.bounded = ctx.Deadline()
+	return bucket.Page{}, bucket.ErrServer
+}
+
+// Where a directory cannot be listed, its names are asked for one by one. None of
+// them waits for a listing but one, and that one not for long.
+func TestNamesWhereListingFails(t *testing.T) {
+	b := unlisted{fakeKeys{keys: []string{"d/0", "d/5", "d/9"}}, new(int), new(bool)}
+	f := &FS{b: b, meta: cache.NewMetadata(time.Minute), tree: newTree()}
+	for i := range 10 {
+		key := "d/" + strconv.Itoa(i)
+		want := slices.Contains(b.keys, key)
+		if e, _, err := f.resolve(t.Context(), key, false); (err == nil) != want || want && e.Key != key {
+			t.Errorf("%s: %q, %v", key, e.Key, err)
+		}
+	}
+	if *b.tries != 1 || !*b.bounded {
+		t.Errorf("%d listings were tried, want 1; bounded: %v", *b.tries, *b.bounded)
 	}
 }

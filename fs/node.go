@@ -48,7 +48,9 @@ type node struct {
 		ctime   time.Time         // last change made here
 		draft   *cache.Draft      // local content, if any
 		givenUp *int64            // size in bytes of the local content that was given up
+		edits   int               // how often a commit of ours has changed what the object contains
 		content *cache.Content    // of the version shown, while it has readers
+		giver   *cache.Giver      // of all contents so far; nil before the first
 		handles int
 		passed  int           // of them, those whose reads the kernel does by itself
 		backing *cache.Passed // what it reads, while passed is not 0
@@ -182,17 +184,26 @@ func (n *node) version() bucket.Object {
 	return n.mu.obj
 }
 
-// setVersion moves the lineage on to a version of our own making.
+// setVersion moves the lineage on to a version of our own making, which has the
+// same bytes.
 func (n *node) setVersion(o bucket.Object) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.setVersionLocked(o)
 }
 
+// setEdited moves the lineage on to a version of our own making, whose bytes are
+// the draft's. What is read of the one before must not pass for it, nor for what
+// was before: whose GET is sent again, or begins late, would get the new bytes.
+func (n *node) setEdited(o bucket.Object) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.setVersionLocked(o)
+	n.mu.edits++
+	n.mu.content = nil // its readers have it, and the draft goes before
+}
+
 func (n *node) setVersionLocked(o bucket.Object) {
-	if n.mu.content != nil && n.mu.obj.ETag != o.ETag {
-		n.mu.content.Moved() // see pinned
-	}
 	n.mu.obj, n.mu.asked, n.mu.failed = o, time.Time{}, nil
 	n.served.Store(0)
 	if o.Full {

@@ -26,7 +26,8 @@ const (
 // first GET asks without a condition, and if it brings another version than
 // the inode's, the kernel is told to look the name up again, once (ESTALE).
 func (n *node) Open(ctx context.Context, flags uint32) (fusefs.FileHandle, uint32, syscall.Errno) {
-	write := flags&syscall.O_ACCMODE != syscall.O_RDONLY
+	truncate := flags&syscall.O_TRUNC != 0 // a write, also where the rest is only read
+	write := flags&syscall.O_ACCMODE != syscall.O_RDONLY || truncate
 	if write && n.fs.opt.ReadOnly {
 		return nil, 0, syscall.EROFS
 	}
@@ -42,7 +43,7 @@ func (n *node) Open(ctx context.Context, flags uint32) (fusefs.FileHandle, uint3
 	if err != nil {
 		return nil, 0, n.fs.fail("open", n.key(), err)
 	}
-	if write && flags&syscall.O_TRUNC != 0 {
+	if truncate {
 		if err := h.truncate(ctx, 0); err != nil {
 			h.close()
 			return nil, 0, n.fs.fail("open", n.key(), err)
@@ -98,9 +99,8 @@ func (n *node) askNewest(ctx context.Context, write bool) (*firstGet, error) {
 		}
 		return nil, n.accept(e)
 	}
-	// The stream outlives this request: it is the reader's first block.
 	want := min(n.fs.memory.Opening(), have.Size)
-	o, body, err := n.fs.b.Get(context.WithoutCancel(ctx), bucket.GetInput{Key: key, Len: want})
+	o, body, err := n.fs.getBeyond(ctx, bucket.GetInput{Key: key, Len: want})
 	if err != nil {
 		return nil, n.vanished(key, mark, err)
 	}
@@ -110,6 +110,37 @@ func (n *node) askNewest(ctx context.Context, write bool) (*firstGet, error) {
 		return nil, errors.Join(err, body.Close())
 	}
 	return &firstGet{etag: o.ETag, opened: cache.Opened{Body: body, Off: 0, Len: min(want, o.Size)}}, nil
+}
+
+// getBeyond is a Get whose wait for the answer ends with ctx, as who opens a file of
+// a silent store may be interrupted. Its stream outlives ctx: it is the reader's
+// first block.
+func (f *FS) getBeyond(ctx context.Context, in bucket.GetInput) (bucket.Object, io.ReadCloser, error) {
+	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, cancel)
+	o, body, err := f.b.Get(own, in)
+	if err == nil && !stop() { // too late: its stream is dead
+		closeQuietly(body)
+		err = ctx.Err()
+	}
+	if err != nil {
+		stop()
+		cancel()
+		return bucket.Object{}, nil, err
+	}
+	return o, &streamOf{body, cancel}, nil
+}
+
+// streamOf is a body that ends its context.
+type streamOf struct {
+	io.ReadCloser
+	cancel context.CancelFunc
+}
+
+func (s *streamOf) Close() error {
+	err := s.ReadCloser.Close() // first: it notes whether the stream was given up
+	s.cancel()
+	return err
 }
 
 // askedJustNow is the version shown, and whether a HEAD that has just been sent

@@ -59,7 +59,7 @@ func (f *FS) tryPassthrough() {
 		f.log.Debug("no passthrough", "err", errno)
 		return
 	}
-	f.passes = true
+	f.passes.Store(true) // requests come already
 	f.log.Debug("passthrough: completely cached files are read by the kernel")
 }
 
@@ -95,7 +95,7 @@ func (n *node) handle(write bool, first *firstGet) (*fileHandle, error) {
 // inode that is read this way is not written: a writer is told ESTALE, at which
 // the kernel looks the name up again, and gets an inode of its own.
 func (n *node) pass(write bool) (*fileHandle, error) {
-	if !n.fs.passes || n.kind != kindFile {
+	if !n.fs.passes.Load() || n.kind != kindFile {
 		return nil, nil //nolint:nilnil // no handle is no fault
 	}
 	n.mu.Lock()

@@ -50,7 +50,7 @@ func (h *fileHandle) Release(ctx context.Context) syscall.Errno {
 func (n *node) releasing(over <-chan struct{}) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.fs.passes {
+	if n.fs.disk != nil { // also before passes is known: it may be over after that
 		n.releasedLocked()
 		n.mu.releases = append(n.mu.releases, over)
 	}

@@ -22,7 +22,7 @@ type asked struct {
 	names int    // since the last page
 	pages int    // listed
 	token string // of the next page; "" before the first
-	done  bool   // nothing more is to be listed
+	done  bool   // nothing more is to be listed, or it failed
 }
 
 const (
@@ -35,6 +35,9 @@ const (
 	maxHintPages = 10
 	// maxAsked bounds the directories that are watched.
 	maxAsked = 10_000
+	// hintTime bounds the listing: those who wait for it have asked for one name
+	// each, which costs no more than two short questions.
+	hintTime = 3 * time.Second
 )
 
 // worthListing notes that a name in dir has to be asked for, and tells whether
@@ -78,24 +81,24 @@ func (s *siblings) listed(dir, next string) {
 	s.seen.Add(dir, a)
 }
 
-// listOnce learns which names are on the next page of dir.
+// listOnce learns which names are on the next page of dir. Where that fails, the
+// next names do not wait for another try.
 func (f *FS) listOnce(ctx context.Context, dir string) error {
 	token, ok := f.siblings.next(dir)
 	if !ok {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, hintTime)
+	defer cancel()
 	l := f.newLister(dir)
 	l.hint, l.token = true, token
 	l.marker = token != "" // the first page may have had it
 	defer l.cancel()
 	_, done, err := l.next(ctx)
-	if err != nil {
-		return err
-	}
 	next := l.token
-	if !done && !l.part() {
+	if err != nil || !done && !l.part() {
 		next = ""
 	}
 	f.siblings.listed(dir, next)
-	return nil
+	return err
 }

@@ -273,3 +273,19 @@ func (m *mount) ticks(t *testing.T) int64 {
 	}
 	return sum
 }
+
+// Who is interrupted while a store is silent gets away soon: at an open, whose first
+// bytes come with it, as well as at a read.
+func TestInterruptedOpen(t *testing.T) {
+	t.Parallel() // it waits more than it works
+	e := newEnv(t, envOptions{lab: true})
+	e.s3.put(t, "f", strings.Repeat("0123456789", 1000))
+	m := e.mount(t, mountOptions{})
+	m.sh(t, `ls -l $MNT; sleep 1.2`) // what was asked a second before is not asked again
+	e.setFaults(t, lab.Rule{Kind: lab.KindStall, Probability: 1, AfterBytes: -1, DelayMS: 60_000, Ops: []string{"GetObject"}})
+	begin := time.Now()
+	r := m.try(scriptTimeout, `timeout -s INT 0.5 cat $MNT/f`)
+	if took := time.Since(begin); r.code == 0 || took > 4*time.Second {
+		t.Errorf("%v after %v, want an end some 2 s after the interrupt", r, took)
+	}
+}

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/pailfs/pailfs/integration/lab"
 )
 
 // diskMount mounts with a disk cache, which two mounts of one env share.
@@ -305,4 +307,42 @@ func diskUsage(dir string) (sum int64) {
 		return nil
 	})
 	return sum
+}
+
+// What was to be read ahead of one version, and comes when this mount has stored the
+// next, is not kept as the first one's: somebody may put that back.
+func TestDiskCacheOfOwnNewVersion(t *testing.T) {
+	t.Parallel() // it waits more than it works
+	e := newEnv(t, envOptions{lab: true})
+	m := e.diskMount(t)
+	const size = 4 * mib
+	before, after := strings.Repeat("before..", size/8), strings.Repeat("after...", size/8)
+	e.s3.put(t, "f", before)
+	m.sh(t, `ls $MNT`)
+	// The first GET passes; what is read ahead has to wait.
+	e.setFaults(t, lab.Rule{Kind: lab.KindError500, Probability: 1, Skip: 1, Key: "f", Ops: []string{"GetObject"}})
+	done := make(chan result, 1)
+	go func() {
+		done <- m.tryPy(scriptTimeout, `
+import time
+F=MNT+'/f'; SIZE=4<<20; new=b'after...'*(SIZE//8)
+r=os.open(F,os.O_RDONLY); os.posix_fadvise(r,0,0,os.POSIX_FADV_RANDOM)
+for i in range(6): assert os.pread(r,1<<17,i<<17)==b'before..'*(1<<14)
+w=os.open(F,os.O_WRONLY); assert os.pwrite(w,new,0)==SIZE; os.close(w)
+open(W+'/written','w').close()
+while not os.path.exists(W+'/end'): time.sleep(0.05)
+assert os.pread(r,SIZE,0)==new
+os.close(r)`)
+	}()
+	m.sh(t, `until test -e $W/written; do sleep 0.05; done`)
+	e.lab.ClearFaults()
+	time.Sleep(6 * time.Second) // longer than a request waits before it is sent again
+	m.sh(t, `touch $W/end`)
+	if r := <-done; r.code != 0 {
+		t.Errorf("reader and writer: %v", r)
+	}
+	m.wantFile(t, "f", after)
+	e.s3.put(t, "f", before)
+	m.remount(t)
+	m.wantFile(t, "f", before)
 }

@@ -82,3 +82,19 @@ d=os.open(MNT,os.O_RDONLY|os.O_DIRECTORY); os.fsync(d); os.close(d)`)
 	m.sh(t, `sync -f $MNT`)
 	m.wantFile(t, "s", strings.Repeat("x", 100000)+"yyyyyyy")
 }
+
+// Who opens a file to read and truncates it by that, has truncated it.
+func TestTruncatedByReader(t *testing.T) {
+	e := newEnv(t, envOptions{})
+	m := e.mount(t, mountOptions{})
+	e.s3.put(t, "f", strings.Repeat("0123456789", 1000))
+	m.py(t, `
+F=MNT+'/f'
+fd=os.open(F,os.O_RDONLY|os.O_TRUNC)
+assert os.fstat(fd).st_size==0 and os.read(fd,100)==b''
+os.close(fd)
+assert os.stat(F).st_size==0 and open(F,'rb').read()==b''`)
+	if got := e.s3.get(t, "f"); got != "" {
+		t.Errorf("the bucket has %d bytes", len(got))
+	}
+}
