@@ -49,7 +49,7 @@ type Content struct {
 		readers int
 		closed  bool
 		filling bool   // all of the object is wanted, as far as memory reaches
-			given   Ranges // what the kernel has, and is not fetched for a fill again
+		given   Ranges // what the kernel has, and is not fetched for a fill again
 	}
 }
 
