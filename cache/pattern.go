@@ -30,6 +30,7 @@ const (
 	leastWindow = 8 << 20
 	maxScore    = 2 * maxWindow / eagerness
 	eagerness   = 4         // the window is so many times what was read in sequence
+	wholeEager  = 16        // where that is the beginning of the object, and firstPiece at least: most read on
 	earns       = 512 << 10 // read in sequence before anything is fetched ahead
 
 	maxStreams = 8  // of one handle
@@ -224,14 +225,18 @@ func (p *pattern) of(s *stream, r Range) plan {
 // window is how far ahead of s to fetch.
 func (p *pattern) window(s *stream) int64 {
 	length := s.next - s.start
+	eager := int64(eagerness)
+	if s.start == 0 && s.score >= firstPiece {
+		eager = wholeEager
+	}
 	switch {
 	case s.score < earns:
 		return 0
 	case p.typical > 0 && length < 2*p.typical:
 		// Streams of this handle are short: not beyond where they end.
-		return max(0, min(eagerness*s.score, p.typical-length))
+		return max(0, min(eager*s.score, p.typical-length))
 	}
-	return min(eagerness*s.score, maxWindow)
+	return min(eager*s.score, maxWindow)
 }
 
 // leap tells whether the reads leap by equal steps, and returns the next ones.

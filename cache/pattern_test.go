@@ -28,7 +28,7 @@ func TestPatternSequentialGrows(t *testing.T) {
 	p := pattern{size: 1 << 30}
 	for _, c := range []struct {
 		upTo, window int64
-	}{{256 << 10, 0}, {mib, 4 * mib}, {4 * mib, 16 * mib}, {64 * mib, maxWindow}, {100 * mib, maxWindow}} {
+	}{{256 << 10, 0}, {512 << 10, 2 * mib}, {mib, 16 * mib}, {4 * mib, 64 * mib}, {64 * mib, maxWindow}, {100 * mib, maxWindow}} {
 		var from int64
 		if len(p.streams) > 0 {
 			from = p.streams[0].next
