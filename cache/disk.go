@@ -26,8 +26,9 @@ const (
 	openPairs   = 112  // of two descriptors each
 	mostTrust   = 4096 // of up to 4 KiB each
 	// mostUnderWay bounds the bytes of stores under way. A disk that is slower than
-	// the bucket must not slow its readers down: it gets what it can take.
-	mostUnderWay = 128 << 20
+	// the bucket must not slow its readers down: it gets what it can take. It is
+	// less than the longest requests that are under way together (maxFetches).
+	mostUnderWay = 192 << 20
 	pauseTime    = time.Second // without storing, after the disk failed
 	touchEvery   = time.Minute
 	lookEvery    = time.Minute

@@ -300,6 +300,27 @@ func TestDiskPassthroughAfterReads(t *testing.T) {
 	}
 }
 
+// What is read while this process stores other blocks of the file counts as well.
+func TestDiskPassthroughAfterReadsAndStores(t *testing.T) {
+	dir := diskDir(t)
+	v := testVersion("a", 100*DiskBlock)
+	content := diskContent(v)
+	other := testDisk(t, DiskOptions{Dir: dir}).Open(v)
+	other.Store(0, [][]byte{content[:50*DiskBlock]})
+	other.Close()
+
+	d := testDisk(t, DiskOptions{Dir: dir})
+	f := d.Open(v)
+	defer f.Close()
+	f.Store(50*DiskBlock, [][]byte{content[50*DiskBlock : 60*DiskBlock]})
+	s := f.take(0, false)
+	defer d.give(s)
+	early := s.reading()
+	f.Store(60*DiskBlock, [][]byte{content[60*DiskBlock:]})
+	s.checked(early, Range{0, 50})
+	passed(t, f, content)
+}
+
 // A file that is read here and there costs no more memory than one read as a whole.
 func TestDiskTrustIsBounded(t *testing.T) {
 	tr := &trust{}

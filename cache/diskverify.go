@@ -46,9 +46,10 @@ func (d *Disk) wrote(name diskName, before, after fileID, stored []Range) {
 }
 
 // reading returns what counts the blocks that are read of s from now on, or nil
-// where nothing does: the file is not in the state that trust has. It may even be
-// another one, as a pair that is open may have been evicted by another process,
-// and made anew.
+// where nothing does: trust is in another file, as a pair that is open may have
+// been evicted by another process, and made anew. Of one file any state will do,
+// as a store may be under way: that the states follow one another without a
+// stranger's change in between, wrote and Passthrough look at.
 func (s *segment) reading() *trust {
 	id, _, err := idOf(s.data)
 	if err != nil {
@@ -61,7 +62,7 @@ func (s *segment) reading() *trust {
 		t = &trust{id: id}
 		s.d.mu.trust.Add(s.name, t)
 	}
-	if t.id != id {
+	if t.id.ino != id.ino {
 		return nil
 	}
 	return t

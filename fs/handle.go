@@ -148,7 +148,8 @@ func (h *fileHandle) Allocate(ctx context.Context, off, size uint64, mode uint32
 }
 
 // Flush is each close of a descriptor, dup'd ones too. It stores what is dirty,
-// so that its error reaches close(2). A reader's close stores nothing.
+// so that its error reaches close(2). A reader's close stores nothing, and comes
+// here from kernels before 5.16 only (FOPEN_NOFLUSH).
 func (h *fileHandle) Flush(ctx context.Context) syscall.Errno {
 	if !h.write {
 		return 0

@@ -49,7 +49,11 @@ func (n *node) Open(ctx context.Context, flags uint32) (fusefs.FileHandle, uint3
 			return nil, 0, n.fs.fail("open", n.key(), err)
 		}
 	}
-	return h.answer(), fuse.FOPEN_KEEP_CACHE, 0
+	how := uint32(fuse.FOPEN_KEEP_CACHE)
+	if !write {
+		how |= fuse.FOPEN_NOFLUSH // its close stores nothing: one request less
+	}
+	return h.answer(), how, 0
 }
 
 // open shares the key. So a removal either comes before it, and the kernel is
