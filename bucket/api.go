@@ -30,6 +30,8 @@ type API interface {
 	// Download writes the whole range [off, off+n) of the given version to w
 	// with parallel ranged requests.
 	Download(ctx context.Context, key, etag string, off, n int64, w io.WriterAt) error
+	// PlanParts says how to store an object of which much is in another already.
+	PlanParts(size int64, kept []Span) []Part
 	// Put stores body under key, by one PUT or by a multipart upload.
 	Put(ctx context.Context, in PutInput) (Object, error)
 	// Tags returns an object's tags, URL-encoded as PutInput.Tagging takes them;
@@ -83,6 +85,10 @@ type PutInput struct {
 	// CommitID is what the object's CommitKey metadata shall hold, for a caller
 	// that keeps the id through a crash. "" makes one where the write needs it.
 	CommitID string
+	// Parts, if there are any, come from PlanParts; those to be copied come from
+	// From, as it is, and Body need not have them.
+	Parts []Part
+	From  Object
 }
 
 // CopyInput is one server-side copy.

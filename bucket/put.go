@@ -12,6 +12,9 @@ import (
 
 // Put stores in.Body, which must not change meanwhile, under in.Key: by one PUT
 // up to Options.PutLimit, else by a multipart upload that is aborted if it fails.
+// With in.Parts it is an upload of these, some of which the store copies: a
+// version of in.From that is gone is ErrChanged, and ErrNotSupported says that
+// the store does not copy parts.
 // Bodies are read in place, and again for each attempt, never buffered.
 //
 // A condition that does not hold is ErrChanged. A conditional write carries a
@@ -33,7 +36,7 @@ func (b *Bucket) Put(ctx context.Context, in PutInput) (Object, error) {
 	} else {
 		in.StorageClass = string(keptClass(in.StorageClass)) // of the version replaced: new content is not archived
 	}
-	parts := in.Size > b.opts.PutLimit
+	parts := in.Size > b.opts.PutLimit || len(in.Parts) > 0
 	// Completing an upload twice is an error on some stores even without a
 	// condition, so it needs the id too.
 	id := in.CommitID
@@ -59,6 +62,10 @@ func (b *Bucket) Put(ctx context.Context, in PutInput) (Object, error) {
 func (b *Bucket) putOnce(ctx context.Context, in PutInput, parts bool) (stored, error) {
 	req := b.putRequest(in)
 	expires := withExpires(in.Headers.Expires)
+	if len(in.Parts) > 0 {
+		create := b.createRequest(in.Key, in.Headers, in.Metadata, in.Tagging, types.StorageClass(in.StorageClass))
+		return b.assemble(ctx, create, in.From, in.If, in.Headers.Expires, in.Parts, in.Body)
+	}
 	if parts {
 		s, err := b.upload(ctx, req, in.Size, expires)
 		return s, fail(ctx, "upload", in.Key, err)

@@ -38,6 +38,7 @@ type Draft struct {
 		size      int64
 		baseLimit int64 // at most size; a shrink lowers it for ever
 		present   Ranges
+		written   Ranges // since the base was stored: what it does not have like this
 		epoch     uint64 // moves on whenever base bytes become unneeded
 		dirty     bool
 		marks     uint64 // counts MarkDirty
@@ -114,6 +115,7 @@ func (d *Draft) WriteAt(ctx context.Context, p []byte, off int64) (int, error) {
 	if n > 0 {
 		end := off + int64(n)
 		d.mu.present.Add(off, end)
+		d.mu.written.Add(off, end)
 		d.mu.size = max(d.mu.size, end)
 		d.mu.dirty = true
 	}
@@ -141,6 +143,7 @@ func (d *Draft) Truncate(ctx context.Context, size int64) error {
 	}
 	d.mu.size = size
 	d.mu.present.Clip(size)
+	d.mu.written.Clip(size)
 	d.mu.baseLimit = min(d.mu.baseLimit, size)
 	d.mu.dirty = true
 	return nil

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -247,6 +248,52 @@ func TestDraftMarkDuringCommitStays(t *testing.T) {
 			t.Errorf("Dirty() = %v, want %v", d.Dirty(), want)
 		}
 	}
+}
+
+// What was committed is the base of what comes next, be it written or filled.
+func TestDraftUnwritten(t *testing.T) {
+	d := newDraft(t, 1000)
+	check := func(when string, want ...Range) {
+		t.Helper()
+		if err := d.Seal(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := d.Unwritten(); !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", when, got, want)
+		}
+		d.Unseal(false)
+	}
+	commit := func() {
+		t.Helper()
+		if err := d.Seal(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		d.Unseal(true)
+	}
+	check("nothing", Range{0, 1000})
+	mustWrite(t, d, "aa", 500)
+	check("written", Range{0, 500}, Range{502, 1000})
+	if err := d.Truncate(t.Context(), 1200); err != nil {
+		t.Fatal(err)
+	}
+	mustWrite(t, d, "bb", 1300)
+	check("longer", Range{0, 500}, Range{502, 1000})
+	commit()
+	check("committed", Range{0, 1302})
+	mustWrite(t, d, "cc", 10)
+	check("written again", Range{0, 10}, Range{12, 1302})
+	if err := d.Truncate(t.Context(), 600); err != nil {
+		t.Fatal(err)
+	}
+	check("shorter", Range{0, 10}, Range{12, 600})
+	if err := d.Truncate(t.Context(), 2000); err != nil {
+		t.Fatal(err)
+	}
+	check("longer again", Range{0, 10}, Range{12, 600})
+	commit()
+	want := append(append(make([]byte, 10), "cc"...), make([]byte, 1988)...)
+	copy(want[500:], "aa")
+	wantContent(t, d, &memBase{data: want}, want)
 }
 
 func TestDraftFillFailsThenGoesOn(t *testing.T) {

@@ -36,9 +36,8 @@ func (d *Draft) sealLocked() {
 }
 
 // Unseal lets writers go on. With committed the content is on S3: the draft is
-// clean, but for marks made meanwhile. Where the draft was filled its base is
-// not needed any more; where it was not, the base is from now on the version
-// that was committed.
+// clean, but for marks made meanwhile, and what was committed is its base from
+// now on.
 func (d *Draft) Unseal(committed bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -47,22 +46,36 @@ func (d *Draft) Unseal(committed bool) {
 	}
 	if committed {
 		d.mu.dirty = d.mu.marks != d.mu.sealMarks
-		if d.mu.present.Covers(0, d.mu.baseLimit) {
-			d.mu.baseLimit = 0
-			d.mu.present.Clear()
-			d.mu.present.Add(0, d.mu.size)
-		}
+		d.mu.present.Add(d.mu.baseLimit, d.mu.size) // what nobody wrote there is zeros
+		d.mu.written.Clear()
+		d.mu.baseLimit = d.mu.size
 		d.mu.epoch++
 	}
 	d.liftLocked()
 }
 
-// Fill downloads the base bytes that are still missing, so that Body is whole.
-// The draft must be sealed. What arrived before a failure is not fetched again.
+// Unwritten is what is as in the base, sorted. The draft must be sealed.
+func (d *Draft) Unwritten() []Range {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.mu.written.Missing(0, d.mu.baseLimit)
+}
+
+// Fill downloads all base bytes that are still missing, so that Body is whole.
 func (d *Draft) Fill(ctx context.Context, base Base) error {
+	return d.FillRanges(ctx, base, []Range{{0, d.Size()}})
+}
+
+// FillRanges downloads the base bytes that are still missing within those ranges,
+// so that Body has them. The draft must be sealed. What arrived before a failure
+// is not fetched again.
+func (d *Draft) FillRanges(ctx context.Context, base Base, within []Range) error {
 	d.mu.Lock()
 	sealed, ended := d.mu.sealed, d.mu.ended
-	gaps := d.mu.present.Missing(0, d.mu.baseLimit)
+	var gaps []Range
+	for _, r := range within {
+		gaps = append(gaps, d.mu.present.Missing(r.Off, min(r.End, d.mu.baseLimit))...)
+	}
 	d.mu.Unlock()
 	switch {
 	case ended:
@@ -80,7 +93,7 @@ func (d *Draft) Fill(ctx context.Context, base Base) error {
 	})
 }
 
-// Body is the whole content. The draft must be sealed and filled.
+// Body is the content, as far as it was written or filled. The draft must be sealed.
 func (d *Draft) Body() io.ReaderAt { return io.NewSectionReader(d.file, 0, d.Size()) }
 
 // fillGaps downloads gaps (sorted) into file. filled is called, from any

@@ -2,6 +2,7 @@ package fs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"syscall"
@@ -64,9 +65,6 @@ func (n *node) store(ctx context.Context, key string, d *cache.Draft) (bucket.Ob
 			return bucket.Object{}, err
 		}
 	}
-	if err := d.Fill(ctx, baseOf{n.fs.b, key, base.ETag}); err != nil {
-		return bucket.Object{}, fmt.Errorf("fetching what was not written anew: %w", err)
-	}
 	tags := ""
 	if base.TagCount > 0 {
 		var err error
@@ -74,12 +72,50 @@ func (n *node) store(ctx context.Context, key string, d *cache.Draft) (bucket.Ob
 			return bucket.Object{}, fmt.Errorf("fetching the tags: %w", err)
 		}
 	}
-	cond := bucket.Condition{ETag: base.ETag, Absent: base.ETag == ""}
-	return n.fs.b.Put(ctx, bucket.PutInput{
-		Key: key, Body: d.Body(), Size: d.Size(), If: cond,
+	in := bucket.PutInput{
+		Key: key, Body: d.Body(), Size: d.Size(), If: bucket.Condition{ETag: base.ETag, Absent: base.ETag == ""},
 		Headers: base.Headers, StorageClass: base.StorageClass, Metadata: attrs.Encode(base.Metadata),
-		Tagging: tags,
-	})
+		Tagging: tags, From: base,
+	}
+	in.From.Key = key
+	if !n.fs.wholeOnly.Load() {
+		in.Parts = n.fs.b.PlanParts(in.Size, spans(d.Unwritten()))
+	}
+	o, err := n.put(ctx, d, in)
+	if in.Parts != nil && errors.Is(err, bucket.ErrNotSupported) {
+		if !n.fs.wholeOnly.Swap(true) {
+			n.fs.log.Warn("the store does not copy parts of objects: each edit of a large object fetches and sends all of it", "err", err)
+		}
+		in.Parts = nil
+		o, err = n.put(ctx, d, in)
+	}
+	return o, err
+}
+
+// put sends what of the sealed draft the store has not, and fetches what has to
+// be sent along with it.
+func (n *node) put(ctx context.Context, d *cache.Draft, in bucket.PutInput) (bucket.Object, error) {
+	sent := []cache.Range{{Off: 0, End: in.Size}}
+	if in.Parts != nil {
+		sent = nil
+	}
+	for _, p := range in.Parts {
+		if !p.Copy {
+			sent = append(sent, cache.Range{Off: p.Off, End: p.Off + p.Len})
+		}
+	}
+	if err := d.FillRanges(ctx, baseOf{n.fs.b, in.Key, in.From.ETag}, sent); err != nil {
+		return bucket.Object{}, fmt.Errorf("fetching what was not written anew: %w", err)
+	}
+	return n.fs.b.Put(ctx, in)
+}
+
+func spans(list []cache.Range) []bucket.Span {
+	out := make([]bucket.Span, len(list))
+	for i, r := range list {
+		out[i] = bucket.Span{Off: r.Off, End: r.End}
+	}
+	return out
 }
 
 // committed takes over the outcome: our own version continues the lineage.

@@ -23,14 +23,17 @@ import (
 
 // FS is one mount.
 type FS struct {
-	opt      Options
-	log      *slog.Logger
-	b        bucket.API
-	meta     *cache.Metadata
-	memory   *cache.Memory
-	stage    *cache.Stage
-	disk     *cache.Disk // nil: none
-	passes   atomic.Bool // the kernel can read files of disk by itself
+	opt    Options
+	log    *slog.Logger
+	b      bucket.API
+	meta   *cache.Metadata
+	memory *cache.Memory
+	stage  *cache.Stage
+	disk   *cache.Disk // nil: none
+	passes atomic.Bool // the kernel can read files of disk by itself
+
+	wholeOnly atomic.Bool // the store does not copy parts of objects
+
 	links    xattr.Linker
 	tree     *tree
 	siblings siblings
