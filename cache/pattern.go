@@ -31,6 +31,7 @@ const (
 	maxScore    = 2 * maxWindow / eagerness
 	eagerness   = 4         // the window is so many times what was read in sequence
 	wholeEager  = 16        // where that is the beginning of the object, and firstPiece at least: most read on
+	wholePart   = 16        // of the memory, which that must not exceed: many may begin at once
 	earns       = 512 << 10 // read in sequence before anything is fetched ahead
 
 	maxStreams = 8  // of one handle
@@ -96,6 +97,7 @@ func (s *stream) left(r Range) bool {
 // what is worth fetching before it is asked for. It is pure: offsets in, plan out.
 type pattern struct {
 	size    int64 // of the object
+	memory  int64 // bytes, for all
 	clock   int64
 	streams []stream
 
@@ -225,18 +227,18 @@ func (p *pattern) of(s *stream, r Range) plan {
 // window is how far ahead of s to fetch.
 func (p *pattern) window(s *stream) int64 {
 	length := s.next - s.start
-	eager := int64(eagerness)
+	window := eagerness * s.score
 	if s.start == 0 && s.score >= firstPiece {
-		eager = wholeEager
+		window = max(window, min(wholeEager*s.score, p.memory/wholePart))
 	}
 	switch {
 	case s.score < earns:
 		return 0
 	case p.typical > 0 && length < 2*p.typical:
 		// Streams of this handle are short: not beyond where they end.
-		return max(0, min(eager*s.score, p.typical-length))
+		return max(0, min(window, p.typical-length))
 	}
-	return min(eager*s.score, maxWindow)
+	return min(window, maxWindow)
 }
 
 // leap tells whether the reads leap by equal steps, and returns the next ones.

@@ -25,7 +25,7 @@ func run(off, end, step int64) (out []Range) {
 }
 
 func TestPatternSequentialGrows(t *testing.T) {
-	p := pattern{size: 1 << 30}
+	p := pattern{size: 1 << 30, memory: 1 << 30}
 	for _, c := range []struct {
 		upTo, window int64
 	}{{256 << 10, 0}, {512 << 10, 2 * mib}, {mib, 16 * mib}, {4 * mib, 64 * mib}, {64 * mib, maxWindow}, {100 * mib, maxWindow}} {
@@ -43,6 +43,14 @@ func TestPatternSequentialGrows(t *testing.T) {
 	}
 	if out := reads(&p, Range{100 * mib, 101 * mib}); out.size != maxPiece {
 		t.Errorf("pieces of %d", out.size)
+	}
+}
+
+// Where memory is little, the first to come must not take it all.
+func TestPatternGrowsByTheMemory(t *testing.T) {
+	p := pattern{size: 1 << 30, memory: 64 * mib}
+	if out := reads(&p, run(0, mib, 128<<10)...); out.ahead.Len() != 4*mib {
+		t.Errorf("window %d", out.ahead.Len())
 	}
 }
 

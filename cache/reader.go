@@ -43,7 +43,7 @@ func (c *Content) addReader(opened *Opened) (r *Reader, begun bool) {
 		m.mu.active++
 	}
 	r = &Reader{c: c}
-	r.mu.pattern.size = c.size
+	r.mu.pattern = pattern{size: c.size, memory: int64(m.limit) * ChunkSize}
 	return r, opened != nil && c.beginLocked(opened)
 }
 
