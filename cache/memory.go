@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -32,14 +33,17 @@ type Memory struct {
 
 	mu struct {
 		sync.Mutex
-		used    int      // chunks in blocks
-		free    [][]byte // mapped, and in no block
-		spare   int      // of free: the fewest since the last Trim
-		cold    lru.List // *block: idle, the longest first; some reader has been there
-		ahead   lru.List // *block: idle and not read yet
-		waiters lru.List // *waiter
-		active  int      // readers of contents that hold memory
-		fetches int      // under way, read-ahead
+		used    int       // chunks in blocks
+		free    [][]byte  // mapped, and in no block
+		spare   int       // of free: the fewest since the last Trim
+		cold    lru.List  // *block: idle, the longest first; some reader has been there
+		ahead   lru.List  // *block: idle and not read yet
+		waiters lru.List  // *waiter
+		active  int       // readers of contents that hold memory
+		young   []*Reader // in the order in which they came; see crowdLocked
+		fresh   int       // of them, those that count
+		coming  int       // opens under way
+		fetches int       // under way, read-ahead
 	}
 }
 
@@ -94,9 +98,48 @@ func (m *Memory) Opening() int64 {
 	return min(openingLimit, m.pieceLocked(1, openingLimit))
 }
 
+// youth is how long a reader counts that holds no memory yet.
+const youth = 500 * time.Millisecond
+
+// Coming counts a reader to be, from the beginning of its open until done is
+// called, once.
+func (m *Memory) Coming() (done func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mu.coming++
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.mu.coming--
+	}
+}
+
+// crowdLocked is how many readers the memory is for: those that hold some, or
+// those that come or have just come. Of many that begin together the first would
+// else take what all of them need.
+func (m *Memory) crowdLocked() int {
+	if len(m.mu.young) > 0 {
+		now := time.Now()
+		for len(m.mu.young) > 0 && (!m.mu.young[0].mu.fresh || now.Sub(m.mu.young[0].born) >= youth) {
+			m.ageLocked(m.mu.young[0])
+			m.mu.young[0] = nil
+			m.mu.young = m.mu.young[1:]
+		}
+	}
+	return max(m.mu.active, m.mu.fresh+m.mu.coming)
+}
+
+// ageLocked ends the youth of r.
+func (m *Memory) ageLocked(r *Reader) {
+	if r.mu.fresh {
+		r.mu.fresh = false
+		m.mu.fresh--
+	}
+}
+
 // shareLocked is what so many of the readers may hold, in bytes.
 func (m *Memory) shareLocked(readers int) int64 {
-	return int64(m.limit) * ChunkSize * int64(readers) / int64(max(m.mu.active, readers, 1))
+	return int64(m.limit) * ChunkSize * int64(readers) / int64(max(m.crowdLocked(), readers, 1))
 }
 
 // pieceLocked cuts want to a size that leaves a share room for several: for

@@ -5,17 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"syscall"
+	"time"
 )
 
 // Reader reads a Content for one handle: it knows how that handle reads. Safe
 // for concurrent use.
 type Reader struct {
-	c *Content
+	c    *Content
+	born time.Time
 
 	// Guarded by the lock of the content's memory.
 	mu struct {
 		pattern pattern
 		closed  bool
+		fresh   bool // see Memory.crowdLocked
 	}
 }
 
@@ -42,7 +45,10 @@ func (c *Content) addReader(opened *Opened) (r *Reader, begun bool) {
 	if c.mu.chunks > 0 {
 		m.mu.active++
 	}
-	r = &Reader{c: c}
+	r = &Reader{c: c, born: time.Now()}
+	r.mu.fresh = true
+	m.mu.fresh++
+	m.mu.young = append(m.mu.young, r)
 	r.mu.pattern = pattern{size: c.size, memory: int64(m.limit) * ChunkSize}
 	return r, opened != nil && c.beginLocked(opened)
 }
@@ -149,7 +155,7 @@ func (r *Reader) plan(off, end int64) (piece func(int64) Range, v *View, err err
 // fairLocked cuts what a reader would fetch ahead to its part of what all of them
 // together need: the bandwidth that a window fills is shared by them, too.
 func (c *Content) fairLocked(win Range) Range {
-	win.End = min(win.End, win.Off+max(maxWindow/int64(max(c.mem.mu.active, 1)), leastWindow))
+	win.End = min(win.End, win.Off+max(maxWindow/int64(max(c.mem.crowdLocked(), 1)), leastWindow))
 	return win
 }
 
@@ -218,6 +224,7 @@ func (r *Reader) Close() {
 		return
 	}
 	r.mu.closed = true
+	m.ageLocked(r)
 	c.mu.readers--
 	if c.mu.chunks > 0 {
 		m.mu.active--

@@ -567,3 +567,35 @@ func TestReadersSideBySide(t *testing.T) {
 	}
 	wantOnce(t, s, 4<<20) // the last read of a block comes once more
 }
+
+// Of many that are opened together, the first does not take what all will need,
+// and has it once they do not come.
+func TestFirstOfManyTakesItsPart(t *testing.T) {
+	m := newMemory(t, 64<<20)
+	s := &memSource{data: randomBytes(32<<20, 3)}
+	for i, most := range []int64{2 << 20, 16 << 20} {
+		var come []func()
+		for range 63 * (1 - i) {
+			come = append(come, m.Coming())
+		}
+		r := newReader(m, s, nil)
+		for off := int64(0); off < 2<<20; off += 128 << 10 {
+			checkRead(t, r, s, off, 128<<10)
+			if used := m.Used(); used > most {
+				t.Fatalf("round %d: %d bytes used", i, used)
+			}
+		}
+		if used := m.Used(); i == 1 && used < 4<<20 {
+			t.Errorf("alone it has %d bytes", used)
+		}
+		r.Close()
+		for _, done := range come {
+			done()
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if n := m.crowdLocked(); n != 0 {
+		t.Errorf("%d readers count", n)
+	}
+}

@@ -36,6 +36,9 @@ func (n *node) Open(ctx context.Context, flags uint32) (fusefs.FileHandle, uint3
 	}
 	ctx, cancel := patient(ctx)
 	defer cancel()
+	if !write {
+		defer n.fs.memory.Coming()()
+	}
 	h, err := n.open(ctx, write)
 	if errors.Is(err, syscall.ESTALE) {
 		return nil, 0, syscall.ESTALE // nothing has failed yet: the kernel looks again
