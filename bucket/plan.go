@@ -18,8 +18,8 @@ const leastCopied = 16 << 20
 // are allowed at the end only: what is shorter goes with its neighbour. It
 // returns nil where copying does not pay.
 func (b *Bucket) PlanParts(size int64, kept []Span) []Part {
-	if size > maxObject {
-		return nil // Put says so
+	if size > maxObject || b.opts.CopyPartLimit < 2*minPart {
+		return nil // Put says so; and not all lengths could be cut into parts
 	}
 	for least := int64(minPart); least <= size; least *= 2 {
 		spans := keepable(size, kept, least)
@@ -67,10 +67,18 @@ func (b *Bucket) split(size int64, spans []Span) (parts []Part) {
 	return parts
 }
 
-// copies is [off, end) in parts of about one size, to be copied.
-func (b *Bucket) copies(off, end int64) []Part {
+// copies is [off, end) in parts of about one size, to be copied. Where a store's
+// limit leaves no room for that, the last is what the others leave.
+func (b *Bucket) copies(off, end int64) (parts []Part) {
 	step := partSize(end-off, min(max(b.opts.PartSize, copyPart), b.opts.CopyPartLimit))
-	return splitParts(off, end, ceilDiv(end-off, step), true)
+	n := ceilDiv(end-off, step)
+	if n <= 1 || (end-off)/n >= minPart {
+		return splitParts(off, end, n, true)
+	}
+	for ; off < end; off += step {
+		parts = append(parts, Part{off, min(step, end-off), true})
+	}
+	return parts
 }
 
 // splitParts cuts [off, end) into n parts of about one size.

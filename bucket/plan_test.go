@@ -47,6 +47,28 @@ func TestPlanParts(t *testing.T) {
 	}
 }
 
+// A store may take shorter parts only: no part but the last is too short even so.
+func TestCopiesOfShortParts(t *testing.T) {
+	for _, limit := range []int64{minPart, 2*minPart - 1, 2 * minPart, 64 * mib} {
+		for _, size := range []int64{1, minPart, minPart + 1, 2*minPart + 1, 3*minPart - 1, 300*mib + 7} {
+			at := int64(0)
+			parts := planner(limit).copies(0, size)
+			for i, p := range parts {
+				if p.Off != at || p.Len > limit || p.Len < minPart && i < len(parts)-1 {
+					t.Errorf("limit %d, size %d: part %d of %d is %v", limit, size, i+1, len(parts), p)
+				}
+				at += p.Len
+			}
+			if at != size {
+				t.Errorf("limit %d, size %d: %d bytes", limit, size, at)
+			}
+		}
+		if parts := planner(limit).PlanParts(300*mib, []Span{{0, 100 * mib}}); (parts == nil) != (limit < 2*minPart) {
+			t.Errorf("limit %d: %v", limit, parts)
+		}
+	}
+}
+
 // Whatever is kept: the parts are the object, in order, and what S3 takes.
 func TestPlanPartsHolds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
