@@ -11,15 +11,22 @@ import (
 	"time"
 )
 
+// smallDisk makes dir a disk that fills up, until the test ends.
+func smallDisk(t *testing.T, dir, size string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		// Only root may mount one. CI runs as root, and never skips this.
+		t.Skip("a disk that fills up is a small tmpfs, and to mount one takes root")
+	}
+	if err := syscall.Mount("none", dir, "tmpfs", 0, "size="+size); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
+}
+
 func TestDiskFullDisk(t *testing.T) {
 	top := t.TempDir()
-	if err := syscall.Mount("none", top, "tmpfs", 0, "size=1m"); err != nil {
-		if os.Geteuid() == 0 {
-			t.Fatal(err)
-		}
-		t.Skip("a disk that fills up is a small tmpfs, and to mount one takes root:", err)
-	}
-	t.Cleanup(func() { syscall.Unmount(top, syscall.MNT_DETACH) })
+	smallDisk(t, top, "1m")
 	var log bytes.Buffer
 	d := testDisk(t, DiskOptions{Dir: filepath.Join(top, "cache"), Log: slog.New(slog.NewTextHandler(&log, nil))})
 	clock := time.Now()
@@ -60,4 +67,34 @@ func TestDiskFullDisk(t *testing.T) {
 	}
 	clock = clock.Add(pauseTime)
 	storeAll(t, d, small)
+}
+
+func TestDiskDescriptorsAreBounded(t *testing.T) {
+	d := testDisk(t, DiskOptions{Dir: diskDir(t)})
+	before := descriptors(t)
+	var files []*DiskFile
+	for i := range 2 * openPairs {
+		f := d.Open(testVersion(strings.Repeat("k", i), 1))
+		files = append(files, f)
+		f.Store(0, [][]byte{diskContent(f.v)})
+	}
+	if got := descriptors(t) - before; got != 2*openPairs {
+		t.Errorf("%d descriptors are open", got)
+	}
+	for _, f := range files {
+		wantCached(t, f, diskContent(f.v))
+		f.Close()
+	}
+	if got := descriptors(t) - before; got != 0 {
+		t.Errorf("%d descriptors are open", got)
+	}
+}
+
+func descriptors(t *testing.T) int {
+	t.Helper()
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
 }

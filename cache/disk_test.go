@@ -167,36 +167,6 @@ func TestDiskWithoutIdentity(t *testing.T) {
 	}
 }
 
-func TestDiskDescriptorsAreBounded(t *testing.T) {
-	d := testDisk(t, DiskOptions{Dir: diskDir(t)})
-	before := descriptors(t)
-	var files []*DiskFile
-	for i := range 2 * openPairs {
-		f := d.Open(testVersion(strings.Repeat("k", i), 1))
-		files = append(files, f)
-		f.Store(0, [][]byte{diskContent(f.v)})
-	}
-	if got := descriptors(t) - before; got != 2*openPairs {
-		t.Errorf("%d descriptors are open", got)
-	}
-	for _, f := range files {
-		wantCached(t, f, diskContent(f.v))
-		f.Close()
-	}
-	if got := descriptors(t) - before; got != 0 {
-		t.Errorf("%d descriptors are open", got)
-	}
-}
-
-func descriptors(t *testing.T) int {
-	t.Helper()
-	list, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Skip(err)
-	}
-	return len(list)
-}
-
 func TestDiskClosed(t *testing.T) {
 	d := testDisk(t, DiskOptions{Dir: diskDir(t)})
 	f := d.Open(testVersion("a", 10_000))

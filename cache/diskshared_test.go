@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"log"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -123,15 +124,20 @@ func helperVersions() (list []Version) {
 	return list
 }
 
-// TestDiskHelper is the process that TestDiskKilled kills.
-func TestDiskHelper(t *testing.T) {
-	dir := os.Getenv(helperEnv)
-	if dir == "" {
-		t.Skip("a helper of TestDiskKilled")
+// TestMain is the tests, or the process that TestDiskKilled kills.
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(helperEnv); dir != "" {
+		storeForever(dir)
 	}
+	os.Exit(m.Run())
+}
+
+// storeForever stores and evicts until it is killed, and ends with a word of why
+// where it cannot.
+func storeForever(dir string) {
 	d, err := OpenDisk(DiskOptions{Dir: dir, Size: minDiskSize, Log: slog.Default()})
 	if err != nil {
-		t.Fatal(err)
+		log.Fatal(err)
 	}
 	versions := helperVersions()
 	contents := make([][]byte, len(versions))
@@ -148,21 +154,26 @@ func TestDiskHelper(t *testing.T) {
 				end := min(off+r.Int64N(300_000), versions[i].Size)
 				f.Store(off, [][]byte{contents[i][off:end]})
 				if r.IntN(10) == 0 {
-					d.evict(mustScan(t, d), 1)
+					list, _, err := d.scan()
+					if err != nil {
+						log.Fatal(err)
+					}
+					d.evict(list, 1)
 				}
 				fmt.Println("stored")
 				f.Close()
 			}
 		}()
 	}
-	time.Sleep(time.Minute) // it is killed long before
+	time.Sleep(time.Minute)
+	log.Fatal("nobody has killed it")
 }
 
 func TestDiskKilled(t *testing.T) {
 	dir := diskDir(t)
 	total := int64(0)
 	for round := range 8 {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestDiskHelper$")
+		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), helperEnv+"="+dir)
 		out, err := cmd.StdoutPipe()
 		if err != nil {

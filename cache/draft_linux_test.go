@@ -3,21 +3,13 @@ package cache
 import (
 	"bytes"
 	"errors"
-	"os"
 	"syscall"
 	"testing"
 )
 
 func TestDraftFullDisk(t *testing.T) {
 	dir := t.TempDir()
-	if err := syscall.Mount("none", dir, "tmpfs", 0, "size=64k"); err != nil {
-		if os.Geteuid() == 0 {
-			t.Fatal(err)
-		}
-		// Without root there is no disk that a test may fill; as root, and so in CI, it runs.
-		t.Skip("a disk that fills up is a small tmpfs, and to mount one takes root:", err)
-	}
-	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
+	smallDisk(t, dir, "64k")
 	base := &memBase{data: bytes.Repeat([]byte{1}, 200_000)}
 	d, err := newStage(t, dir).Create(200_000)
 	if err != nil {
