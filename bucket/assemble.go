@@ -15,43 +15,39 @@ import (
 type assembly struct {
 	b      *Bucket
 	key    string
-	from   Object // what is copied from
 	cond   Condition
-	client *uploadClient
-	id     *string // of the upload, after start
+	from   Object // what is copied from
+	parts  []Part
+	body   io.ReaderAt // of the parts that are sent
+	client uploadClient
 }
 
-// assemble makes key of parts. Where that fails the upload is aborted.
-func (b *Bucket) assemble(ctx context.Context, create *s3.CreateMultipartUploadInput, from Object, cond Condition, expires string,
-	parts []Part, body io.ReaderAt,
-) (stored, error) {
-	a := &assembly{b: b, key: *create.Key, from: from, cond: cond, client: &uploadClient{b: b}}
-	created, err := a.client.CreateMultipartUpload(ctx, create, withExpires(expires))
-	if err != nil {
+// run makes an object of the parts. Where that fails the upload is aborted.
+func (a *assembly) run(ctx context.Context, create *s3.CreateMultipartUploadInput, expires string) (stored, error) {
+	a.client.b = a.b
+	if _, err := a.client.CreateMultipartUpload(ctx, create, withExpires(expires)); err != nil {
 		return stored{}, err
 	}
-	a.id = created.UploadId
-	done, err := a.send(ctx, parts, body)
-	if err != nil {
-		b.abort(ctx, a.key, a.client.uploadID)
-		return stored{}, err
+	done, err := a.send(ctx)
+	var s stored
+	if err == nil {
+		s, err = a.complete(ctx, done)
 	}
-	s, err := a.complete(ctx, done)
 	if err != nil {
 		// Also after a Complete without an answer: whichever comes first at
 		// the store wins, and a look at the key then tells which.
-		b.abort(ctx, a.key, a.client.uploadID)
+		a.b.abort(ctx, a.key, a.client.uploadID)
 	}
 	return s, err
 }
 
 // send brings all parts, Options.InFlight at a time. Those that are copied carry
 // the source's ETag, so that they cannot be of two versions.
-func (a *assembly) send(ctx context.Context, parts []Part, body io.ReaderAt) ([]types.CompletedPart, error) {
-	done := make([]types.CompletedPart, len(parts))
+func (a *assembly) send(ctx context.Context) ([]types.CompletedPart, error) {
+	done := make([]types.CompletedPart, len(a.parts))
 	group, inner := errgroup.WithContext(ctx)
 	group.SetLimit(a.b.opts.InFlight)
-	for i, p := range parts {
+	for i, p := range a.parts {
 		if inner.Err() != nil {
 			break
 		}
@@ -61,7 +57,7 @@ func (a *assembly) send(ctx context.Context, parts []Part, body io.ReaderAt) ([]
 			if p.Copy {
 				etag, err = a.copyPart(inner, number, p)
 			} else {
-				etag, err = a.sendPart(inner, number, io.NewSectionReader(body, p.Off, p.Len))
+				etag, err = a.sendPart(inner, number, io.NewSectionReader(a.body, p.Off, p.Len))
 			}
 			done[i] = types.CompletedPart{PartNumber: &number, ETag: etag}
 			return err
@@ -78,7 +74,7 @@ func (a *assembly) sendPart(ctx context.Context, number int32, body io.Reader) (
 	out, err := a.client.UploadPart(ctx, &s3.UploadPartInput{
 		Bucket:               &a.b.opts.Bucket,
 		Key:                  &a.key,
-		UploadId:             a.id,
+		UploadId:             &a.client.uploadID,
 		PartNumber:           &number,
 		Body:                 body,
 		SSECustomerAlgorithm: algorithm,
@@ -94,14 +90,14 @@ func (a *assembly) sendPart(ctx context.Context, number int32, body io.Reader) (
 }
 
 func (a *assembly) copyPart(ctx context.Context, number int32, p Part) (*string, error) {
-	b, slow := a.b, context.CancelFunc(nil)
-	ctx, slow = b.slow(ctx)
-	defer slow()
+	b := a.b
+	slow, cancel := b.slow(ctx)
+	defer cancel()
 	algorithm, key, sum := b.ssec()
-	out, err := b.s3().UploadPartCopy(ctx, &s3.UploadPartCopyInput{
+	out, err := b.s3().UploadPartCopy(slow, &s3.UploadPartCopyInput{
 		Bucket:                         &b.opts.Bucket,
 		Key:                            &a.key,
-		UploadId:                       a.id,
+		UploadId:                       &a.client.uploadID,
 		PartNumber:                     &number,
 		CopySource:                     b.copySource(a.from.Key),
 		CopySourceRange:                rangeHeader(p.Off, p.Len),
@@ -139,7 +135,7 @@ func (a *assembly) complete(ctx context.Context, parts []types.CompletedPart) (s
 	out, err := a.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
 		Bucket:               &b.opts.Bucket,
 		Key:                  &a.key,
-		UploadId:             a.id,
+		UploadId:             &a.client.uploadID,
 		MultipartUpload:      &types.CompletedMultipartUpload{Parts: parts},
 		IfMatch:              ifMatch,
 		IfNoneMatch:          ifNoneMatch,

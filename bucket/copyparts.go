@@ -83,5 +83,6 @@ func (b *Bucket) Tags(ctx context.Context, key string) (string, error) {
 
 func (b *Bucket) copyPartsOnce(ctx context.Context, in CopyInput, tags string) (stored, error) {
 	create := b.createRequest(in.To, in.Headers, in.Metadata, tags, keptClass(in.From.StorageClass))
-	return b.assemble(ctx, create, in.From, in.If, in.Headers.Expires, b.copies(0, in.From.Size), nil)
+	a := &assembly{b: b, key: in.To, cond: in.If, from: in.From, parts: b.copies(0, in.From.Size)}
+	return a.run(ctx, create, in.Headers.Expires)
 }

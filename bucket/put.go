@@ -60,12 +60,13 @@ func (b *Bucket) Put(ctx context.Context, in PutInput) (Object, error) {
 }
 
 func (b *Bucket) putOnce(ctx context.Context, in PutInput, parts bool) (stored, error) {
-	req := b.putRequest(in)
-	expires := withExpires(in.Headers.Expires)
 	if len(in.Parts) > 0 {
 		create := b.createRequest(in.Key, in.Headers, in.Metadata, in.Tagging, types.StorageClass(in.StorageClass))
-		return b.assemble(ctx, create, in.From, in.If, in.Headers.Expires, in.Parts, in.Body)
+		a := &assembly{b: b, key: in.Key, cond: in.If, from: in.From, parts: in.Parts, body: in.Body}
+		return a.run(ctx, create, in.Headers.Expires)
 	}
+	req := b.putRequest(in)
+	expires := withExpires(in.Headers.Expires)
 	if parts {
 		s, err := b.upload(ctx, req, in.Size, expires)
 		return s, fail(ctx, "upload", in.Key, err)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -295,5 +296,31 @@ func TestContentType(t *testing.T) {
 		if got := ContentType(key); got != want {
 			t.Errorf("%s: %s", key, got)
 		}
+	}
+}
+
+// A store that does not answer while it copies a part is a store that cannot be
+// reached, and the upload is given up.
+func TestSilentPartCopy(t *testing.T) {
+	silent := make(chan struct{})
+	var aborted atomic.Bool
+	f := newFake(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Header.Get("X-Amz-Copy-Source") != "":
+			<-silent
+		case r.Method == http.MethodPost:
+			fmt.Fprint(w, `<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>`)
+		case r.Method == http.MethodDelete:
+			aborted.Store(true)
+			w.WriteHeader(http.StatusNoContent)
+		}
+	}, func(o *Options) { o.Deadline = 200 * time.Millisecond })
+	t.Cleanup(func() { close(silent) }) // before the server ends
+	_, err := f.Put(t.Context(), PutInput{
+		Key: "k", Size: 32 << 20, If: Condition{ETag: "e"}, From: Object{Key: "k", ETag: "e", Size: 32 << 20},
+		Parts: []Part{{Len: 32 << 20, Copy: true}},
+	})
+	if !errors.Is(err, ErrUnreachable) || !aborted.Load() {
+		t.Errorf("%v, aborted %v", err, aborted.Load())
 	}
 }
