@@ -91,7 +91,7 @@ func (o Options) withDefaults() Options {
 		o.LinkExpires = defaultLinkExpires
 	}
 	if o.MemoryLimit == 0 {
-		o.MemoryLimit = min(maxDefaultMemory, availableMemory()/defaultMemoryPart)
+		o.MemoryLimit = DefaultMemoryLimit()
 	}
 	if o.Metadata == "" {
 		o.Metadata = MetadataAuto

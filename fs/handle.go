@@ -41,10 +41,9 @@ func (h *fileHandle) Read(ctx context.Context, dest []byte, off int64) (fuse.Rea
 		if v, k, err = r.Read(ctx, dest, off); errors.Is(err, errEdited) {
 			// A commit came in between, and its draft is there for whoever has the
 			// file open, unless that was given up since.
-			if d, _, err = h.source(); err == nil && d == nil {
-				err = errEdited
+			if d = h.n.draft(); d != nil {
+				r, err = nil, nil
 			}
-			r = nil
 		}
 	}
 	if err == nil && d != nil {

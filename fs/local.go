@@ -26,9 +26,6 @@ func (n *node) ensureDraft() (*cache.Draft, error) {
 	if n.mu.draft != nil {
 		return n.mu.draft, nil
 	}
-	if n.mu.passed > 0 {
-		return nil, syscall.ESTALE // see pass: an open that came in between
-	}
 	d, err := n.fs.stage.Create(n.mu.obj.Size)
 	if err != nil {
 		return nil, err
@@ -60,8 +57,17 @@ func (n *node) dropIdle() {
 	d.Drop()
 }
 
-// ReadBase reads the version that the draft began from.
+// ReadBase reads the version that the draft began from. What the disk cache has
+// of it is not fetched; what is fetched is not stored there, as a commit of our
+// own may have come in between.
 func (n *node) ReadBase(ctx context.Context, p []byte, off int64) error {
+	if d := n.fs.onDisk(n.version()); d != nil {
+		k := d.ReadAt(p, off)
+		d.Close()
+		if p, off = p[k:], off+int64(k); len(p) == 0 {
+			return nil
+		}
+	}
 	return n.withVersion(ctx, func(key, etag string) error { return n.fs.b.Fill(ctx, key, etag, off, p) })
 }
 

@@ -70,6 +70,9 @@ func (n *node) open(ctx context.Context, write bool) (*fileHandle, error) {
 	if n.gone() && n.draft() == nil {
 		return nil, syscall.ESTALE
 	}
+	if d := n.fs.onDisk(n.version()); d != nil {
+		defer d.Close() // what is looked at now, the handle need not open again
+	}
 	first, err := n.revalidate(ctx, write)
 	if err != nil {
 		return nil, err
@@ -189,10 +192,13 @@ func (n *node) accept(e cache.Entry) error {
 	return nil
 }
 
-// newHandle registers a handle; first may be nil. It fails where the kernel has
-// begun to read n by itself (see pass).
+// newHandle registers a handle. first, which may be nil, is its reader's, or closed.
+// It fails where the kernel has begun to read n by itself (see pass).
 func (n *node) newHandle(write bool, first *firstGet) (*fileHandle, error) {
 	h, err := n.register(write, first)
+	if err != nil || h.reader == nil {
+		first.close() // the kernel, or a commit of ours, came in between
+	}
 	if err == nil && write {
 		n.mu.Lock()
 		c := n.mu.content
@@ -209,21 +215,15 @@ func (n *node) register(write bool, first *firstGet) (*fileHandle, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.mu.passed > 0 {
-		first.close()
 		return nil, errRaced
 	}
 	n.mu.handles++
 	if write {
 		n.mu.writers++
 	}
-	if first == nil {
-		return h, nil
-	}
-	if n.mu.draft == nil && n.mu.obj.ETag == first.etag && n.mu.obj.Size > 0 {
+	if first != nil && n.mu.draft == nil && n.mu.obj.ETag == first.etag && n.mu.obj.Size > 0 {
 		h.reader = n.readerLocked(&first.opened)
-		return h, nil
 	}
-	first.close() // a commit of ours came in between
 	return h, nil
 }
 

@@ -99,14 +99,14 @@ func (n *node) pass(write bool) (*fileHandle, error) {
 		return nil, nil //nolint:nilnil // no handle is no fault
 	}
 	n.mu.Lock()
-	passed, others := n.mu.passed > 0, !n.passableLocked()
+	passed, passable := n.mu.passed > 0, n.passableLocked()
 	o := n.mu.obj
 	n.mu.Unlock()
 	if write && passed {
 		n.fs.tree.await(n)
 		return nil, syscall.ESTALE
 	}
-	if write || others || !passed && n.fs.tree.awaited(n) {
+	if write || !passed && (!passable || n.fs.tree.awaited(n)) {
 		return nil, nil //nolint:nilnil // as above
 	}
 	var file *cache.Passed
@@ -120,11 +120,8 @@ func (n *node) pass(write bool) (*fileHandle, error) {
 	return n.addPassed(o, file)
 }
 
-// passableLocked tells that nobody has n open for us to read, or to write.
+// passableLocked tells that nobody has n open.
 func (n *node) passableLocked() bool {
-	if n.mu.passed > 0 {
-		return true // and nobody has come to since
-	}
 	return n.mu.handles == 0 && n.mu.draft == nil && n.releasedLocked()
 }
 
@@ -132,18 +129,22 @@ func (n *node) passableLocked() bool {
 // an inode share one file, which is nil here where another should have opened it.
 func (n *node) addPassed(o bucket.Object, file *cache.Passed) (*fileHandle, error) {
 	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.mu.backing == nil && file != nil && n.passableLocked() && n.mu.obj.ETag == o.ETag {
+	same := n.mu.obj.ETag == o.ETag
+	if n.mu.backing == nil && file != nil && n.passableLocked() && same {
 		n.mu.backing, file = file, nil
 	}
+	added := n.mu.backing != nil && same
+	if added {
+		n.mu.handles++
+		n.mu.passed++
+	}
+	n.mu.Unlock()
 	if file != nil {
 		_ = file.Close() // read only
 	}
-	if n.mu.backing == nil || n.mu.obj.ETag != o.ETag {
+	if !added {
 		return nil, errRaced
 	}
-	n.mu.handles++
-	n.mu.passed++
 	n.fs.log.Debug("open: the kernel reads the disk cache", "key", o.Key, "bytes", o.Size)
 	return &fileHandle{n: n, passed: true}, nil
 }

@@ -31,6 +31,9 @@ func availableMemory() int64 {
 	return total
 }
 
+// DefaultMemoryLimit is Options.MemoryLimit where it is 0, in bytes.
+func DefaultMemoryLimit() int64 { return min(maxDefaultMemory, availableMemory()/defaultMemoryPart) }
+
 // detach unmounts dir even while it is in use: it vanishes from the tree now,
 // and ends when its last user is gone.
 func detach(dir string) error {

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -84,6 +85,11 @@ import os; s=os.statvfs('$MNT'); print(s.f_frsize*s.f_bavail>1<<40, s.f_frsize*s
 	line, ok := findMount(m.dir)
 	if !ok || line.Source != "s3://"+e.bucket+"/p" {
 		t.Errorf("mountinfo: %+v", line)
+	}
+	if os.Geteuid() == 0 { // others may not raise it
+		m.wantSh(t, `f=/sys/class/bdi/$(mountpoint -d $MNT)/read_ahead_kb
+for i in $(seq 50); do [ $(cat $f) = 4096 ] && break; sleep 0.1; done # it comes just after the mount
+cat $f`, "4096")
 	}
 }
 

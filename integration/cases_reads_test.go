@@ -274,8 +274,8 @@ func (m *mount) ticks(t *testing.T) int64 {
 	return sum
 }
 
-// Who is interrupted while a store is silent gets away soon: at an open, whose first
-// bytes come with it, as well as at a read.
+// Who opens a file while the store is silent gets away soon when interrupted: the
+// first bytes come with the open. At a read the kernel sees to that.
 func TestInterruptedOpen(t *testing.T) {
 	t.Parallel() // it waits more than it works
 	e := newEnv(t, envOptions{lab: true})

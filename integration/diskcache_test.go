@@ -118,6 +118,16 @@ func TestDiskCacheSurvivesRemount(t *testing.T) {
 		m.sh(t, `cmp $W/f $MNT/f`)
 		e.wantGets(t, "after a remount", 0)
 	}
+	other := e.diskMount(t)
+	other.sh(t, `cmp `+m.work+`/f $MNT/f`)
+	e.wantGets(t, "by another mount", 0)
+	// Also below a draft: of what is written to, the rest is there.
+	other.py(t, `
+fd=os.open(MNT+'/f',os.O_RDWR); os.pwrite(fd,b'x',5)
+want=open('`+m.work+`/f','rb').read()
+for off in range(1<<20,20<<20,3<<20): assert os.pread(fd,5000,off)==want[off:off+5000]
+os.ftruncate(fd,0)`)
+	e.wantGets(t, "below a draft", 0)
 	e.wantPrivateCache(t)
 }
 

@@ -83,6 +83,16 @@ fd=os.open(MNT+'/f',os.O_RDONLY); assert os.pread(fd,100,len(want))==b'' and os.
 		m.remount(t)
 		m.sh(t, `cat $MNT/f > /dev/null`) // a read of all of it has checked it
 	}
+	e.gets()
+	before := m.logged(t, passing)
+	m.py(t, `
+want=open(W+'/f','rb').read()
+fd=os.open(MNT+'/f',os.O_RDONLY); os.unlink(MNT+'/f')
+assert os.pread(fd,len(want)+1,0)==want`)
+	if m.logged(t, passing) == before {
+		t.Error("the removed file was not read by the kernel")
+	}
+	e.wantGets(t, "removed", 0) // else it would have been fetched first
 }
 
 // passWriters change $D/f, which another process has open and the kernel reads.

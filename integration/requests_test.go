@@ -23,9 +23,9 @@ type costRow struct {
 }
 
 // What the design promises. A lookup of an unknown name is one HEAD and one
-// listing side by side; from the third of
-// a directory on one listing answers for all; a name below a complete listing costs nothing; the
-// open of a listed file is its first GET. "listed" below are names in a
+// listing side by side; from the third of a directory on one listing answers for
+// many; a name below a complete listing costs nothing; the open of a listed file is
+// its first GET. "listed" below are names in a
 // directory that this mount has listed, "cold" all others.
 func costTable() []costRow {
 	return slices.Concat(lookupCosts(), readCosts(), listCosts(), writeCosts(), changeCosts(), freeCosts())

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pailfs/pailfs/fs"
 	"github.com/pailfs/pailfs/integration/lab"
 )
 
@@ -67,10 +68,7 @@ func TestExtraFiguresOfOldResults(t *testing.T) {
 }
 
 func TestMemoryLimit(t *testing.T) {
-	byDefault := min(int64(1)<<30, machineMemory()/8)
-	if byDefault <= 0 {
-		t.Errorf("default %d", byDefault)
-	}
+	byDefault := fs.DefaultMemoryLimit()
 	for _, tc := range []struct {
 		p    program
 		want int64

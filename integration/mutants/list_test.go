@@ -75,11 +75,23 @@ func mutants() []mutant {
 			{"bucket/transfer.go", `b.fillOnce(ctx, key, etag, off+done, win, try-1)`, `b.fillOnce(ctx, key, etag, off+done-min(done, 1), win, try-1)`},
 		}, "TestCutDownloads", `the object differs`},
 		{"edit without the rest of the file", false, []edit{
-			{"fs/commit.go", `if err := d.Fill(ctx, baseOf{n.fs.b, key, base.ETag}); err != nil {`, `if err := error(nil); err != nil {`},
+			{"fs/commit.go", `if err := d.FillRanges(ctx, baseOf{n.fs.b, in.Key, in.From.ETag}, sent); err != nil {`, `if err := error(nil); err != nil {`},
 		}, "TestCutDownloads", `the object differs|too few to tell`},
 		{"edit drops headers", false, []edit{
 			{"fs/commit.go", `Headers: base.Headers, StorageClass: base.StorageClass,`, ``},
 		}, "TestEditKeepsProperties", `--- FAIL`},
+		{"a fill goes on over what a writer writes", false, []edit{
+			{"fs/open.go", `c.StopGiving() // no write comes before this open has ended`, `_ = c`},
+		}, "TestDenseReader", `AssertionError`},
+		{"fetches of a version go on after a commit of our own", false, []edit{
+			{"fs/local.go", `if s.n.editsNow() != s.edits {`, `if false {`},
+		}, "TestDiskCacheOfOwnNewVersion", `--- FAIL`},
+		{"a writer does not wait for its inode", false, []edit{
+			{"fs/passthrough.go", `if write && passed { n.fs.tree.await(n)`, "if write && passed {\n_ = n.fs.tree.await"},
+		}, "TestPassthroughAndWriters", `--- FAIL`},
+		{"releases under way are not seen", false, []edit{
+			{"fs/release.go", `h.n.releasing(ctx.Done())`, `_ = h.n.releasing`},
+		}, "TestPassthroughRaces", `Errno 5`},
 		{"a failed change has not happened", false, []edit{
 			{"fs/doubtful.go", `d.meta.Forget(key)`, `_ = key`},
 		}, "TestFailedChangeIsLookedAtAgain", `--- FAIL`},
