@@ -30,7 +30,7 @@ type Base interface {
 type Draft struct {
 	stage *Stage
 	id    string
-	file  *os.File
+	file  content
 	fate  sync.Mutex // Drop and Keep exclude each other; taken before mu
 
 	mu struct {
@@ -47,6 +47,17 @@ type Draft struct {
 		free      chan struct{} // closed when the seal is lifted or the draft ends
 		ended     bool          // dropped or kept
 	}
+}
+
+// content is where a draft's bytes are: a file of its stage, or what goes before
+// one.
+type content interface {
+	io.ReaderAt
+	io.WriterAt
+	Truncate(size int64) error
+	Sync() error
+	Close() error
+	Name() string // of the stage file that has the bytes once the draft is kept
 }
 
 // errEnded is what remains to be said of a dropped or kept draft.

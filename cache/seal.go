@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"sync"
 
@@ -98,7 +97,7 @@ func (d *Draft) Body() io.ReaderAt { return io.NewSectionReader(d.file, 0, d.Siz
 
 // fillGaps downloads gaps (sorted) into file. filled is called, from any
 // goroutine, with ranges that have arrived, also when the whole fails.
-func fillGaps(ctx context.Context, base Base, file *os.File, gaps []Range, filled func([]Range)) error {
+func fillGaps(ctx context.Context, base Base, file io.WriterAt, gaps []Range, filled func([]Range)) error {
 	if len(gaps) == 0 {
 		return nil
 	}
@@ -138,7 +137,7 @@ func checkFilled(got *Ranges, gaps []Range, want Range) error {
 // gapWriter writes to file, but only within gaps: what a program wrote is never
 // overwritten by the base.
 type gapWriter struct {
-	file *os.File
+	file io.WriterAt
 	gaps []Range
 
 	mu struct {

@@ -243,7 +243,7 @@ func TestStageModes(t *testing.T) {
 			t.Errorf("%s: mode %o, want %o", name, got, want)
 		}
 	}
-	info, err := d.file.Stat()
+	info, err := os.Stat(d.file.Name())
 	if err != nil {
 		t.Fatal(err)
 	}
