@@ -26,8 +26,8 @@ type shelf struct {
 		uploads map[string]bool
 		next    int
 		parts   map[string]map[string]int64 // sizes, by upload and number
-		lose    int      // answers to commits to lose, after the work is done
-		refuse  []string // error codes for the next commits
+		lose    int                         // answers to commits to lose, after the work is done
+		refuse  []string                    // error codes for the next commits
 	}
 }
 
