@@ -9,7 +9,7 @@ import (
 const mib = 1 << 20
 
 func planner(copyPartLimit int64) *Bucket {
-	return &Bucket{opts: Options{PartSize: 8 * mib, CopyPartLimit: copyPartLimit, Limits: Limits{}.withDefaults()}}
+	return &Bucket{opts: Options{PartSize: 8 * mib, CopyPartLimit: copyPartLimit}}
 }
 
 func TestPlanParts(t *testing.T) {

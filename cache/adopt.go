@@ -67,9 +67,6 @@ func (s *Stage) adopt(dir string) error {
 			return err
 		}
 	}
-	if hasJournal(dir) {
-		return nil // Replay's
-	}
 	return sweep(dir)
 }
 
@@ -126,7 +123,7 @@ func sweep(dir string) error {
 	}
 	for _, e := range entries {
 		switch filepath.Ext(e.Name()) {
-		case draftSuffix, keptSuffix, tempSuffix, journalSuffix:
+		case draftSuffix, keptSuffix, tempSuffix:
 			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
 				return err
 			}

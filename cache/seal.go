@@ -60,6 +60,13 @@ func (d *Draft) Unwritten() []Range {
 	return d.mu.written.Missing(0, d.mu.baseLimit)
 }
 
+// Whole reports whether Body has all of the content: nothing of the base is needed.
+func (d *Draft) Whole() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.mu.present.Covers(0, d.mu.baseLimit)
+}
+
 // Fill downloads all base bytes that are still missing, so that Body is whole.
 func (d *Draft) Fill(ctx context.Context, base Base) error {
 	return d.FillRanges(ctx, base, []Range{{0, d.Size()}})

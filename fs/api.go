@@ -15,8 +15,9 @@ type Status struct {
 	Prefix   string                    `json:"prefix"`
 	ReadOnly bool                      `json:"read_only"`
 	Since    time.Time                 `json:"since"`
-	Pending  []DraftInfo               `json:"pending"` // dirty, not yet on S3
-	Kept     []DraftInfo               `json:"kept"`    // failed or conflicting, kept for recover
+	Pending  []DraftInfo               `json:"pending"`                   // dirty, not yet on S3
+	Kept     []DraftInfo               `json:"kept"`                      // failed or conflicting, kept for recover
+	Copies   []ConflictCopyInfo        `json:"conflict_copies,omitempty"` // made by this mount, the newest 100
 	Requests map[string]bucket.Counter `json:"requests"`
 }
 

@@ -22,7 +22,7 @@ func (n *node) Getattr(ctx context.Context, h fusefs.FileHandle, out *fuse.AttrO
 	ctx, cancel := patient(ctx)
 	defer cancel()
 	open := handleOf(h) != nil
-	if err := n.usable(); err != nil && !open {
+	if err := n.shown(); err != nil && !open {
 		return n.fs.fail("getattr", n.key(), err)
 	}
 	if err := n.knowAttrs(ctx, open); err != nil {

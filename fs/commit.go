@@ -49,6 +49,9 @@ func (n *node) commitAt(ctx context.Context, key string) error {
 		return nil
 	}
 	o, err := n.store(ctx, key, d)
+	if isConflict(err) {
+		key, o, err = n.storeConflicting(ctx, key, d, err)
+	}
 	n.committed(key, o, err)
 	stored = err == nil
 	return err
@@ -56,28 +59,20 @@ func (n *node) commitAt(ctx context.Context, key string) error {
 
 // store uploads the sealed draft.
 func (n *node) store(ctx context.Context, key string, d *cache.Draft) (bucket.Object, error) {
-	n.mu.Lock()
-	base, attrs := n.mu.obj, n.mu.attrs
-	n.mu.Unlock()
+	base := n.version()
 	if base.ETag != "" && !base.Full { // its headers and metadata are carried over
 		var err error
 		if base, err = n.described(ctx, key); err != nil {
-			return bucket.Object{}, err
+			return bucket.Object{}, gone(err)
 		}
 	}
-	tags := ""
+	in := n.putInput(key, d, base)
 	if base.TagCount > 0 {
 		var err error
-		if tags, err = n.fs.b.Tags(ctx, key); err != nil {
+		if in.Tagging, err = n.fs.b.Tags(ctx, key); err != nil {
 			return bucket.Object{}, fmt.Errorf("fetching the tags: %w", err)
 		}
 	}
-	in := bucket.PutInput{
-		Key: key, Body: d.Body(), Size: d.Size(), If: bucket.Condition{ETag: base.ETag, Absent: base.ETag == ""},
-		Headers: base.Headers, StorageClass: base.StorageClass, Metadata: attrs.Encode(base.Metadata),
-		Tagging: tags, From: base,
-	}
-	in.From.Key = key
 	if !n.fs.wholeOnly.Load() {
 		in.Parts = n.fs.b.PlanParts(in.Size, spans(d.Unwritten()))
 	}
@@ -90,6 +85,20 @@ func (n *node) store(ctx context.Context, key string, d *cache.Draft) (bucket.Ob
 		o, err = n.put(ctx, d, in)
 	}
 	return o, err
+}
+
+// putInput is the sealed draft as an object: the next version of base.
+func (n *node) putInput(key string, d *cache.Draft, base bucket.Object) bucket.PutInput {
+	n.mu.Lock()
+	attrs := n.mu.attrs
+	n.mu.Unlock()
+	in := bucket.PutInput{
+		Key: key, Body: d.Body(), Size: d.Size(), If: bucket.Condition{ETag: base.ETag, Absent: base.ETag == ""},
+		Headers: base.Headers, StorageClass: base.StorageClass, Metadata: attrs.Encode(base.Metadata),
+		From: base,
+	}
+	in.From.Key = key
+	return in
 }
 
 // put sends what of the sealed draft the store has not, and fetches what has to
@@ -183,8 +192,7 @@ func reason(cause error) string {
 	return cause.Error()
 }
 
-// usable refuses a node whose local content was given up: the kernel's ESTALE
-// handling looks the name up again, and finds what the bucket has.
+// usable refuses a node whose local content was given up.
 func (n *node) usable() error {
 	n.fs.tree.mu.RLock()
 	defer n.fs.tree.mu.RUnlock()

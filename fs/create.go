@@ -62,15 +62,15 @@ func (f *FS) newAttrs(ctx context.Context, kind, mode uint32) bucket.Attributes 
 	return bucket.Attributes{Mode: &mode, UID: &uid, GID: &gid, Mtime: &now}
 }
 
-// Create makes and opens a file. Nothing is sent: its close stores it, on the
-// condition that nobody else has made the key meanwhile.
-func (n *node) Create(ctx context.Context, name string, _ uint32, mode uint32, out *fuse.EntryOut) (*fusefs.Inode, fusefs.FileHandle, uint32, syscall.Errno) {
+// Create makes and opens a file. Nothing is sent, but for takeName: its close
+// stores it, on the condition that nobody else has made the key meanwhile.
+func (n *node) Create(ctx context.Context, name string, flags uint32, mode uint32, out *fuse.EntryOut) (*fusefs.Inode, fusefs.FileHandle, uint32, syscall.Errno) {
 	key, release, errno := n.begin(ctx, name)
 	if errno != 0 {
 		return nil, nil, 0, errno
 	}
 	defer release()
-	child, err := n.fs.newFile(ctx, key, mode)
+	child, err := n.fs.newFile(ctx, key, mode, flags)
 	if err != nil {
 		return nil, nil, 0, n.fs.fail("create", key, err)
 	}
@@ -83,18 +83,25 @@ func (n *node) Create(ctx context.Context, name string, _ uint32, mode uint32, o
 	return child.EmbeddedInode(), h, fuse.FOPEN_KEEP_CACHE, 0
 }
 
-// newFile is a file with an empty dirty draft, standing at key.
-func (f *FS) newFile(ctx context.Context, key string, mode uint32) (*node, error) {
+// newFile is a file with an empty draft, standing at key. The draft is dirty, unless
+// the open with these flags has stored the empty file.
+func (f *FS) newFile(ctx context.Context, key string, mode, flags uint32) (*node, error) {
 	d, err := f.stage.Create(0)
 	if err != nil {
 		return nil, err
 	}
-	d.MarkDirty()
 	n := newNode(f, kindFile)
 	n.mu.draft, n.mu.known = d, true
 	n.mu.attrs = f.newAttrs(ctx, kindFile, mode)
 	n.mu.ctime = *n.mu.attrs.Mtime
 	n.mu.obj = bucket.Object{Key: key}
+	if err := n.takeName(ctx, key, flags); err != nil {
+		d.Drop()
+		return nil, err
+	}
+	if n.mu.obj.ETag == "" { // nobody else has n yet
+		d.MarkDirty()
+	}
 	f.tree.insert(ctx, n, key)
 	return n, nil
 }

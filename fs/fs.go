@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -41,6 +42,11 @@ type FS struct {
 	flight   singleflight.Group // lookups of one key under way
 
 	archived toldOnce // archived objects that the log has told of
+
+	copies struct { // made by conflicts, for status
+		sync.Mutex
+		list []ConflictCopyInfo
+	}
 
 	notify *notifier
 	sweeps *sweeper

@@ -103,6 +103,9 @@ func (h *fileHandle) Write(ctx context.Context, data []byte, off int64) (uint32,
 	if err != nil {
 		return 0, h.n.fs.fail("write", h.n.key(), err)
 	}
+	if err := h.n.haveWhole(ctx, d); err != nil {
+		return 0, h.n.fs.fail("write", h.n.key(), err)
+	}
 	k, err := d.WriteAt(ctx, data, off)
 	if k > 0 {
 		h.n.wrote()
@@ -120,6 +123,11 @@ func (h *fileHandle) truncate(ctx context.Context, size int64) error {
 	d, err := h.n.ensureDraft()
 	if err != nil {
 		return err
+	}
+	if size > 0 {
+		if err := h.n.haveWhole(ctx, d); err != nil {
+			return err
+		}
 	}
 	if err := d.Truncate(ctx, size); err != nil {
 		return err

@@ -32,6 +32,8 @@ type node struct {
 		key     string // of the object; of a directory, ending in "/", or "" for the bucket's root
 		gone    bool   // unlinked, or renamed over
 		retired bool   // its local content was given up
+
+		diverted bool // a conflict has moved it to a copy's key, and its name to another node
 	}
 
 	// commits lets one commit of this node run at a time.

@@ -44,6 +44,18 @@ func (q *notifier) entry(n *node) {
 	}
 }
 
+// forget asks the kernel to look the name of key up again before its next use.
+func (q *notifier) forget(key string) {
+	shown, ok := nameOf(lastPart(key))
+	if !ok {
+		return
+	}
+	select {
+	case q.queue <- name{parent: cache.ParentKey(key), name: shown}:
+	default:
+	}
+}
+
 func (q *notifier) run() {
 	defer close(q.done)
 	for it := range q.queue {
@@ -51,7 +63,9 @@ func (q *notifier) run() {
 			// ENOENT: the kernel has forgotten it already.
 			_ = p.EmbeddedInode().NotifyEntry(it.name)
 		}
-		_ = it.node.EmbeddedInode().NotifyContent(0, 0) // the pages of what was given up
+		if it.node != nil {
+			_ = it.node.EmbeddedInode().NotifyContent(0, 0) // the pages of what was given up
+		}
 	}
 }
 

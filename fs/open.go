@@ -31,7 +31,7 @@ func (n *node) Open(ctx context.Context, flags uint32) (fusefs.FileHandle, uint3
 	if write && n.fs.opt.ReadOnly {
 		return nil, 0, syscall.EROFS
 	}
-	if err := n.usable(); err != nil {
+	if err := n.misnamed(); err != nil {
 		return nil, 0, n.fs.fail("open", n.key(), err)
 	}
 	ctx, cancel := patient(ctx)

@@ -42,6 +42,12 @@ type Options struct {
 	Store string
 	// StageDir holds drafts (dirty files) of this mount and kept drafts.
 	StageDir string
+	// OnConflict is what becomes of content whose object was changed by somebody
+	// else meanwhile: ConflictFail (the default), ConflictCopy or ConflictOverwrite.
+	OnConflict string
+	// Exclusive is when a file created with O_EXCL is the creator's among all
+	// machines: ExclusiveClose (the default) or ExclusiveOpen.
+	Exclusive string
 	// LinkExpires is the lifetime of user.s3.url; 0 is 1 h.
 	LinkExpires time.Duration
 

@@ -76,7 +76,7 @@ func (n *node) ownBoth(ctx context.Context, name string, to *node, newName strin
 // childNode is the node behind a name that the kernel knows.
 func (n *node) childNode(ctx context.Context, name string) (*node, error) {
 	if inode := n.GetChild(name); inode != nil {
-		if c, ok := inode.Operations().(*node); ok && !c.gone() && c.usable() == nil {
+		if c, ok := inode.Operations().(*node); ok && !c.gone() && c.misnamed() == nil {
 			return c, nil
 		}
 	}
@@ -86,6 +86,9 @@ func (n *node) childNode(ctx context.Context, name string) (*node, error) {
 
 func (f *FS) renameFile(ctx context.Context, src *node, from, dest string, flags uint32) error {
 	if err := src.commitAt(ctx, from); err != nil {
+		return err
+	}
+	if err := src.misnamed(); err != nil { // a conflict, just now: the name is another file's
 		return err
 	}
 	target, cond, err := f.target(ctx, dest, flags)

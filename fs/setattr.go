@@ -20,6 +20,11 @@ func (n *node) Setattr(ctx context.Context, h fusefs.FileHandle, in *fuse.SetAtt
 		return syscall.EROFS
 	}
 	ctx = context.WithoutCancel(ctx)
+	if handleOf(h) == nil {
+		if err := n.misnamed(); err != nil {
+			return n.fs.fail("setattr", n.key(), err)
+		}
+	}
 	if size, ok := in.GetSize(); ok {
 		if err := n.setSize(ctx, h, int64(size)); err != nil {
 			return n.fs.fail("truncate", n.key(), err)

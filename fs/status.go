@@ -16,7 +16,7 @@ import (
 func (f *FS) Status() Status {
 	s := Status{
 		Dir: f.dir, Source: f.opt.Source, Bucket: f.b.Name(), Prefix: f.opt.Prefix, ReadOnly: f.opt.ReadOnly,
-		Since: f.since, Kept: f.Kept(), Requests: f.b.Counters(),
+		Since: f.since, Kept: f.Kept(), Copies: f.copiesMade(), Requests: f.b.Counters(),
 	}
 	for _, n := range f.tree.dirty() {
 		key := n.key()

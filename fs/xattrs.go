@@ -32,6 +32,9 @@ func (n *node) Getxattr(ctx context.Context, attr string, dest []byte) (uint32, 
 	caller, _ := fuse.FromContext(ctx)
 	ctx, cancel := patient(ctx)
 	defer cancel()
+	if err := n.shown(); err != nil {
+		return 0, n.fs.fail("getxattr", n.key(), err)
+	}
 	if xattr.IsLink(attr) && n.isDirty() && n.fs.mayLink(caller) {
 		// A link shows what is stored.
 		if err := n.commit(ctx); err != nil {

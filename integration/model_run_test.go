@@ -76,11 +76,9 @@ func (s *modelSession) mount(name string) *modelMount {
 
 // remount unmounts and mounts again: all caches are cold.
 func (mm *modelMount) remount() {
-	if err := mm.m.detach(); err != nil {
-		panic(modelFailure{err})
-	}
-	if !mm.m.waitEnded(unmountTimeout) {
-		panic(modelFailure{fmt.Errorf("pailfs still runs %v after the unmount", unmountTimeout)})
+	r := runChild(30*time.Second, mm.m.work, nil, func() { mm.m.kill9() }, "fusermount3", "-u", mm.m.dir)
+	if r.code != 0 || !mm.m.waitEnded(unmountTimeout) {
+		panic(modelFailure{fmt.Errorf("unmount: %v", r)})
 	}
 	var exit *exec.ExitError
 	if errors.As(mm.m.exit, &exit) && mm.kept == 0 {
@@ -90,10 +88,8 @@ func (mm *modelMount) remount() {
 	mm.m.start(mm.s.t)
 }
 
-// reset makes a mount usable after a failure, however it was left. The failure is
-// told first: should the reset fail as well, it would not be heard of else.
-func (mm *modelMount) reset(why error) {
-	mm.s.t.Logf("the mount %s is reset after: %v", mm.name, why)
+// reset makes a mount usable after a failure, however it was left.
+func (mm *modelMount) reset() {
 	mm.w.stop()
 	mm.m.kill9()
 	mm.m.start(mm.s.t)
@@ -130,7 +126,7 @@ func (s *modelSession) run(seq sequence) (err error) {
 				panic(r)
 			}
 			err = e
-			mm.reset(err)
+			mm.reset()
 		}
 	}()
 	s.calm(func() {

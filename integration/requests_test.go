@@ -20,6 +20,7 @@ type costRow struct {
 	script string
 	budget requests // exactly; an operation that is not here must not happen
 	atMost bool     // the count depends on timing: the budget is a bound only
+	open   bool     // on a mount with --exclusive=open
 }
 
 // What the design promises. A lookup of an unknown name is one HEAD and one
@@ -28,7 +29,7 @@ type costRow struct {
 // its first GET. "listed" below are names in a
 // directory that this mount has listed, "cold" all others.
 func costTable() []costRow {
-	return slices.Concat(lookupCosts(), readCosts(), listCosts(), writeCosts(), changeCosts(), freeCosts())
+	return slices.Concat(lookupCosts(), readCosts(), listCosts(), writeCosts(), exclusiveCosts(), changeCosts(), freeCosts())
 }
 
 // lookup is the cost of an unknown name, and more.
@@ -104,6 +105,14 @@ func writeCosts() []costRow {
 	}
 }
 
+func exclusiveCosts() []costRow {
+	const script = `python3 -c "import os,sys; fd=os.open(sys.argv[1],os.O_CREAT|os.O_EXCL|os.O_WRONLY); os.write(fd,b'x'); os.close(fd)" $MNT/k/`
+	return []costRow{
+		{name: "create with O_EXCL, write, close, listed", script: script + `excl`, budget: requests{"PutObject": 1}},
+		{name: "the same with `--exclusive=open`", script: script + `excl-open`, budget: requests{"PutObject": 2}, open: true},
+	}
+}
+
 func changeCosts() []costRow {
 	return []costRow{
 		{name: "mv of a file, listed", script: `mv $MNT/k/new $MNT/k/moved`, budget: requests{"CopyObject": 1, "DeleteObject": 1}},
@@ -152,10 +161,16 @@ func TestRequestTable(t *testing.T) {
 	e.s3.putMany(t, append(nested("deep/", 500, 4), "c/1/f", "c/2/f", "c/4/f", "c/6/f"), content)
 	e.s3.putMany(t, append(names("c/3/", 100), names("c/5/", 100)...), content)
 	e.s3.put(t, "big/20m", strings.Repeat("x", 20*mib))
-	m := e.mount(t, mountOptions{args: []string{"--metadata-ttl", "10m"}})
+	usual := e.mount(t, mountOptions{args: []string{"--metadata-ttl", "10m"}})
+	exclusive := e.mount(t, mountOptions{args: []string{"--metadata-ttl", "10m", "--exclusive=open"}})
+	exclusive.sh(t, `ls $MNT/k`)
 
 	var table strings.Builder
 	for _, row := range costTable() {
+		m := usual
+		if row.open {
+			m = exclusive
+		}
 		m.sh(t, row.setUp)
 		e.takeRequests()
 		m.sh(t, row.script)

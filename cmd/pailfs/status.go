@@ -136,7 +136,23 @@ func printStatus(w io.Writer, r control.Response) error {
 	if err := printDrafts(w, "\nkept, not stored (see `pailfs recover`):", st.Kept); err != nil {
 		return err
 	}
+	if err := printCopies(w, st.Copies); err != nil {
+		return err
+	}
 	return printRequests(w, st)
+}
+
+func printCopies(w io.Writer, copies []fs.ConflictCopyInfo) error {
+	if len(copies) == 0 {
+		return nil
+	}
+	fmt.Fprintln(w, "\nin conflict with others, stored as a copy:")
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "AGE\tPATH\tCOPY")
+	for _, c := range copies {
+		fmt.Fprintf(t, "%s\t%s\t%s\n", lifetime.Human(time.Since(c.Since)), visible(c.Path), visible(c.Copy))
+	}
+	return t.Flush()
 }
 
 func summary(drafts []fs.DraftInfo) string {

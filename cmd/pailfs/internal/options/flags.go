@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/pailfs/pailfs/cmd/pailfs/internal/lifetime"
+	"github.com/pailfs/pailfs/fs"
 )
 
 // Mount holds what `pailfs mount` was told. AddFlags binds it to flags,
@@ -46,6 +47,7 @@ type viewFlags struct {
 	umask, fileMode, dirMode mode
 	metadataTTL              time.Duration
 	metadata                 choice
+	onConflict, exclusive    choice
 	linkExpires              lifetime.Value
 }
 
@@ -99,6 +101,10 @@ func (m *Mount) addViewFlags(f *pflag.FlagSet) {
 	f.Var(&v.dirMode, "dir-mode", "permissions of directories that name none (default 0755)")
 	f.DurationVar(&v.metadataTTL, "metadata-ttl", 5*time.Second, "how old names and attributes may be")
 	f.Var(&v.metadata, "metadata", "when to ask for an entry's own mode and times")
+	v.onConflict = choice{value: fs.ConflictFail, allowed: []string{fs.ConflictFail, fs.ConflictCopy, fs.ConflictOverwrite}}
+	f.Var(&v.onConflict, "on-conflict", "where somebody else has changed the file meanwhile: close fails, ours is stored beside it, or over it")
+	v.exclusive = choice{value: fs.ExclusiveClose, allowed: []string{fs.ExclusiveClose, fs.ExclusiveOpen}}
+	f.Var(&v.exclusive, "exclusive", "when a name made with O_EXCL is taken among all machines; open costs a request more")
 	v.linkExpires = lifetime.Value(time.Hour)
 	f.Var(&v.linkExpires, "link-expires", "lifetime of share links, up to 7d")
 }

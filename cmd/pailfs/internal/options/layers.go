@@ -48,7 +48,7 @@ func (m *Mount) FS(b bucket.API, stageDir string, log *slog.Logger) fs.Options {
 		ReadOnly: v.readOnly, AllowOther: v.allowOther,
 		UID: uint32(v.uid), GID: uint32(v.gid),
 		FileMode: uint32(v.fileMode), DirMode: uint32(v.dirMode), Umask: uint32(v.umask),
-		MetadataTTL: ttl, Metadata: v.metadata.value,
+		MetadataTTL: ttl, Metadata: v.metadata.value, OnConflict: v.onConflict.value, Exclusive: v.exclusive.value,
 		MemoryLimit: int64(m.local.memory), StageDir: stageDir,
 		CacheDir: m.local.cache.dir, CacheSize: int64(m.local.cache.size), CacheMinFree: int64(m.local.cache.minFree),
 		Store:       m.Endpoint() + " " + m.Source.Bucket,

@@ -70,6 +70,7 @@ func TestEveryFlagHasAVariable(t *testing.T) {
 	samples := map[string]string{
 		"bool": "true", "string": "x", "duration": "3s", "lifetime": "2d", "size": "64MiB", "octal": "755", "id": "7",
 		"auto|full|list": "full", "debug|info|warn|error": "warn", "text|json": "json",
+		"fail|copy|overwrite": "copy", "close|open": "open",
 	}
 	f.VisitAll(func(fl *pflag.Flag) {
 		if fl.Name == "options" {
@@ -101,6 +102,7 @@ func TestBadValues(t *testing.T) {
 		{env: "PAILFS_MEMORY_LIMIT=lots", want: "not a size"},
 		{env: "PAILFS_LINK_EXPIRES=8d", want: "7 days"},
 		{env: "PAILFS_METADATA=some", want: "auto, full, list"},
+		{args: "--on-conflict merge", want: "fail, copy, overwrite"},
 		{args: "--file-mode 1777", want: "octal"},
 		{args: "--dir-mode rwx", want: "octal"},
 		{args: "--uid -1", want: "numeric"},
