@@ -6,6 +6,7 @@
 # make budget  S3 requests of each operation; UPDATE=1 writes them into docs/SEMANTICS.md
 # make model   random operations against a model, MODEL_TIME=5m for each of its two tests
 # make crash   kill -9 at random S3 requests, CRASH_RUNS=200
+# make race    two mounts and two other clients at the same files, RACE_TIME=10m
 # make mutants deliberately broken builds, each of which a test must catch
 # make apps    real programs on a mount, in TAP form
 # make bench   speed, beside the SDK, a null filesystem and peers; BENCH='--workloads W1,W4 --compare old.json'
@@ -28,9 +29,10 @@ LDFLAGS  := -s -w$(if $(VERSION), -X main.version=$(VERSION))
 
 MODEL_TIME ?= 5m
 CRASH_RUNS ?= 200
+RACE_TIME  ?= 10m
 BENCH      ?=
 
-.PHONY: all build test test-small-memory lint demo install clean deps budget model crash mutants apps bench microbench soak
+.PHONY: all build test test-small-memory lint demo install clean deps budget model crash race mutants apps bench microbench soak
 
 all: build
 
@@ -72,6 +74,9 @@ model: deps
 crash: deps
 	PAILFS_CRASH_RUNS=$(CRASH_RUNS) $(TEST) -run '^(TestCrash|TestLostResponses)' ./integration
 
+race: deps
+	PAILFS_RACE_TIME=$(RACE_TIME) $(TEST) -race -run '^TestRace' ./integration
+
 mutants: deps
 	PAILFS_MUTANTS=all $(TEST) ./integration/mutants
 
@@ -91,6 +96,7 @@ microbench: deps build
 soak:
 	$(MAKE) model MODEL_TIME=2h
 	$(MAKE) crash CRASH_RUNS=2000
+	$(MAKE) race RACE_TIME=1h
 	$(MAKE) mutants apps bench
 
 install: build

@@ -34,6 +34,12 @@ type API interface {
 	PlanParts(size int64, kept []Span) []Part
 	// Put stores body under key, by one PUT or by a multipart upload.
 	Put(ctx context.Context, in PutInput) (Object, error)
+	// Layout says how to cut an upload of a size that is not known yet.
+	Layout() Layout
+	// Begin starts an upload by parts of an object whose size is not known yet.
+	// Nothing is published before Complete. Of in, Body, Size, Parts and From are
+	// not used.
+	Begin(ctx context.Context, in PutInput) (OpenUpload, error)
 	// Tags returns an object's tags, URL-encoded as PutInput.Tagging takes them;
 	// "" where there are none, or where they may not be read.
 	Tags(ctx context.Context, key string) (string, error)
@@ -51,6 +57,30 @@ type API interface {
 	PresignGet(ctx context.Context, key string, lifetime time.Duration) (url string, until time.Time, err error)
 	// Counters returns requests and bytes by S3 operation since the start.
 	Counters() map[string]Counter
+}
+
+// OpenUpload is a multipart upload under way. Its methods are safe for concurrent
+// use. Where the store has dropped the upload their error is ErrUploadGone: the
+// parts must be sent again, in another upload.
+type OpenUpload interface {
+	// ID is the store's name of the upload.
+	ID() string
+	// Send uploads part number (1..Limits.MaxParts) from body, which it may read
+	// more than once. Sending a number again replaces that part. ErrTooLarge is a
+	// number, a size or a sum of sizes beyond what the store takes.
+	Send(ctx context.Context, number int, body io.ReaderAt, size int64) error
+	// CopyFrom makes part number of the n bytes at off of the version from, on the
+	// store's side. Where that is not the newest of its key, it is ErrChanged.
+	CopyFrom(ctx context.Context, number int, from Object, off, n int64) error
+	// Complete publishes the parts 1..parts as the object, with the condition,
+	// headers and metadata of Begin; size is the sum of theirs. Its own commit is
+	// recognised by its commit id after a lost answer, also by a second Complete
+	// after one that failed. A condition that does not hold is ErrChanged.
+	Complete(ctx context.Context, parts int, size int64) (Object, error)
+	// Abort gives the upload up, so that its parts cost nothing. It does nothing
+	// after a Complete that succeeded, and may be called again. A part that is
+	// being sent meanwhile may stay with the store.
+	Abort(ctx context.Context)
 }
 
 // ListInput selects a page of a listing.

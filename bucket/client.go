@@ -15,7 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// Figures of S3's own limits: "Amazon S3 multipart upload limits" in its user guide.
+// S3's own limits, which Options.Limits may lower: "Amazon S3 multipart upload limits" in its user guide.
 const (
 	maxObject   = 5 << 40 // bytes of one object
 	maxOnePut   = 5 << 30 // bytes of one PutObject, CopyObject or part
@@ -35,6 +35,7 @@ const (
 // Bucket is one S3 bucket. It is safe for concurrent use.
 type Bucket struct {
 	opts     Options
+	layout   Layout
 	cfg      aws.Config
 	creds    aws.CredentialsProvider // nil when anonymous
 	http     *transport
@@ -68,6 +69,7 @@ func New(ctx context.Context, opts Options) (*Bucket, error) {
 	}
 	b := &Bucket{
 		opts:     opts,
+		layout:   NewLayout(opts.PartSize, opts.Limits),
 		cfg:      cfg,
 		http:     newTransport(opts, authorities(cfg)),
 		throttle: &throttle{},
@@ -176,13 +178,14 @@ func (o Options) withDefaults() (Options, error) {
 	if o.PartSize <= 0 {
 		o.PartSize = defaultPart
 	}
-	o.PartSize = min(max(o.PartSize, minPart), maxOnePut)
+	o.Limits = o.Limits.withDefaults()
+	o.PartSize = min(max(o.PartSize, o.Limits.MinPart), o.Limits.MaxPart)
 	if o.PutLimit <= 0 {
 		o.PutLimit = o.PartSize
 	}
-	o.PutLimit = min(o.PutLimit, maxOnePut)
-	if o.CopyPartLimit <= 0 || o.CopyPartLimit > maxOnePut {
-		o.CopyPartLimit = maxOnePut
+	o.PutLimit = min(o.PutLimit, o.Limits.MaxPart)
+	if o.CopyPartLimit <= 0 || o.CopyPartLimit > o.Limits.MaxPart {
+		o.CopyPartLimit = o.Limits.MaxPart
 	}
 	if o.InFlight <= 0 {
 		o.InFlight = defaultInFlight

@@ -18,8 +18,8 @@ import (
 // No tagging directive is sent: S3's default is to copy the tags, and some stores
 // refuse the header.
 func (b *Bucket) Copy(ctx context.Context, in CopyInput) (Object, error) {
-	if in.From.Size > maxObject {
-		return Object{}, failAs(ErrTooLarge, "CopyObject", in.To, "%d bytes; S3 stores at most 5 TiB", in.From.Size)
+	if in.From.Size > b.opts.Limits.MaxObject {
+		return Object{}, b.opts.Limits.tooLarge("CopyObject", in.To, in.From.Size)
 	}
 	if in.Replace && in.Headers.ContentType == "" {
 		in.Headers.ContentType = ContentType(in.To)

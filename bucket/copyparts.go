@@ -82,7 +82,8 @@ func (b *Bucket) Tags(ctx context.Context, key string) (string, error) {
 }
 
 func (b *Bucket) copyPartsOnce(ctx context.Context, in CopyInput, tags string) (stored, error) {
-	create := b.createRequest(in.To, in.Headers, in.Metadata, tags, keptClass(in.From.StorageClass))
-	a := &assembly{b: b, key: in.To, cond: in.If, from: in.From, parts: b.copies(0, in.From.Size)}
-	return a.run(ctx, create, in.Headers.Expires)
+	return b.assemble(ctx, PutInput{
+		Key: in.To, Size: in.From.Size, If: in.If, Headers: in.Headers, Metadata: in.Metadata, Tagging: tags,
+		StorageClass: string(keptClass(in.From.StorageClass)), Parts: b.copies(0, in.From.Size), From: in.From,
+	})
 }

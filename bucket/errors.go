@@ -8,7 +8,8 @@ var (
 	ErrNotExist     = errors.New("no such object")
 	ErrNoBucket     = errors.New("no such bucket")
 	ErrPermission   = errors.New("access denied")
-	ErrChanged      = errors.New("the object has changed") // 412, 409, 404 under If-Match
+	ErrChanged      = errors.New("the object has changed")           // 412, 409, 404 under If-Match
+	ErrUploadGone   = errors.New("the store has dropped the upload") // its parts must be sent again
 	ErrArchived     = errors.New("the object is archived and must be restored first")
 	ErrThrottled    = errors.New("the store asks to slow down")
 	ErrTooLarge     = errors.New("too large for the store")

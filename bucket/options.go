@@ -33,6 +33,8 @@ type Options struct {
 	// CopyPartLimit is the largest object that CopyObject takes; above it the
 	// copy goes by parts. 0 is S3's 5 GiB.
 	CopyPartLimit int64
+	// Limits lowers what S3 allows; the zero value is that.
+	Limits Limits
 	// InFlight bounds the requests of one transfer; 0 is 16.
 	InFlight int
 

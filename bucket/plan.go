@@ -18,11 +18,12 @@ const leastCopied = 16 << 20
 // are allowed at the end only: what is shorter goes with its neighbour. It
 // returns nil where copying does not pay.
 func (b *Bucket) PlanParts(size int64, kept []Span) []Part {
-	if size > maxObject || b.opts.CopyPartLimit < 2*minPart {
+	limits := b.opts.Limits
+	if size > limits.MaxObject || b.opts.CopyPartLimit < 2*limits.MinPart {
 		return nil // Put says so; and not all lengths could be cut into parts
 	}
-	for least := int64(minPart); least <= size; least *= 2 {
-		spans := keepable(size, kept, least)
+	for least := limits.MinPart; least <= size; least *= 2 {
+		spans := limits.keepable(size, kept, least)
 		copied := int64(0)
 		for _, s := range spans {
 			copied += s.End - s.Off
@@ -30,7 +31,7 @@ func (b *Bucket) PlanParts(size int64, kept []Span) []Part {
 		if copied < leastCopied {
 			return nil
 		}
-		if parts := b.split(size, spans); len(parts) <= maxParts {
+		if parts := b.split(size, spans); len(parts) <= limits.MaxParts {
 			return parts
 		}
 	}
@@ -39,11 +40,11 @@ func (b *Bucket) PlanParts(size int64, kept []Span) []Part {
 
 // keepable is what of kept can be parts of their own: of least bytes, but at the
 // end, and with none between them that would be too short.
-func keepable(size int64, kept []Span, least int64) (out []Span) {
+func (l Limits) keepable(size int64, kept []Span, least int64) (out []Span) {
 	at := int64(0) // up to where the parts are settled
 	for _, s := range kept {
-		if s.Off > at && s.Off-at < minPart { // too little to be sent by itself
-			s.Off = at + minPart
+		if s.Off > at && s.Off-at < l.MinPart { // too little to be sent by itself
+			s.Off = at + l.MinPart
 		}
 		if n := s.End - s.Off; n < least && !(n > 0 && s.End == size) {
 			continue
@@ -56,11 +57,11 @@ func keepable(size int64, kept []Span, least int64) (out []Span) {
 
 // split cuts an object into parts; spans are to be copied.
 func (b *Bucket) split(size int64, spans []Span) (parts []Part) {
-	step := partSize(size, b.opts.PartSize)
+	step := b.opts.Limits.partSize(size, b.opts.PartSize)
 	at := int64(0)
 	for _, s := range append(spans, Span{size, size}) {
 		n := s.Off - at
-		parts = append(parts, splitParts(at, s.Off, max(n/step, ceilDiv(n, maxOnePut)), false)...) // none shorter than step
+		parts = append(parts, splitParts(at, s.Off, max(n/step, ceilDiv(n, b.opts.Limits.MaxPart)), false)...) // none shorter than step
 		parts = append(parts, b.copies(s.Off, s.End)...)
 		at = s.End
 	}
@@ -70,9 +71,9 @@ func (b *Bucket) split(size int64, spans []Span) (parts []Part) {
 // copies is [off, end) in parts of about one size, to be copied. Where a store's
 // limit leaves no room for that, the last is what the others leave.
 func (b *Bucket) copies(off, end int64) (parts []Part) {
-	step := partSize(end-off, min(max(b.opts.PartSize, copyPart), b.opts.CopyPartLimit))
+	step := b.opts.Limits.partSize(end-off, min(max(b.opts.PartSize, copyPart), b.opts.CopyPartLimit))
 	n := ceilDiv(end-off, step)
-	if n <= 1 || (end-off)/n >= minPart {
+	if n <= 1 || (end-off)/n >= b.opts.Limits.MinPart {
 		return splitParts(off, end, n, true)
 	}
 	for ; off < end; off += step {

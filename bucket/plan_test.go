@@ -9,7 +9,7 @@ import (
 const mib = 1 << 20
 
 func planner(copyPartLimit int64) *Bucket {
-	return &Bucket{opts: Options{PartSize: 8 * mib, CopyPartLimit: copyPartLimit}}
+	return &Bucket{opts: Options{PartSize: 8 * mib, CopyPartLimit: copyPartLimit, Limits: Limits{}.withDefaults()}}
 }
 
 func TestPlanParts(t *testing.T) {

@@ -25,28 +25,20 @@ func (b *Bucket) Put(ctx context.Context, in PutInput) (Object, error) {
 	switch {
 	case in.Size < 0:
 		return Object{}, failAs(ErrInvalid, "PutObject", in.Key, "size %d", in.Size)
-	case in.Size > maxObject:
-		return Object{}, failAs(ErrTooLarge, "PutObject", in.Key, "%d bytes; S3 stores at most 5 TiB", in.Size)
+	case in.Size > b.opts.Limits.MaxObject:
+		return Object{}, b.opts.Limits.tooLarge("PutObject", in.Key, in.Size)
 	}
-	if in.Headers.ContentType == "" {
-		in.Headers.ContentType = ContentType(in.Key)
-	}
-	if in.StorageClass == "" {
-		in.StorageClass = b.opts.StorageClass
-	} else {
-		in.StorageClass = string(keptClass(in.StorageClass)) // of the version replaced: new content is not archived
-	}
+	in = b.described(in)
 	parts := in.Size > b.opts.PutLimit || len(in.Parts) > 0
 	// Completing an upload twice is an error on some stores even without a
 	// condition, so it needs the id too.
-	id := in.CommitID
-	if id == "" && (in.If.isSet() || parts) {
-		id = newCommitID()
+	if in.CommitID == "" && (in.If.isSet() || parts) {
+		in.CommitID = newCommitID()
 	}
-	in.Metadata = withCommit(in.Metadata, id)
+	in.Metadata = withCommit(in.Metadata, in.CommitID)
 	var mine func(Object) bool
-	if id != "" {
-		mine = func(o Object) bool { return o.Metadata[CommitKey] == id && o.Size == in.Size }
+	if in.CommitID != "" {
+		mine = in.isOf
 	}
 	src := &source{r: in.Body}
 	in.Body = src
@@ -59,11 +51,27 @@ func (b *Bucket) Put(ctx context.Context, in PutInput) (Object, error) {
 	}, mine)
 }
 
+// described is in with the headers and the class that are to be stored.
+func (b *Bucket) described(in PutInput) PutInput {
+	if in.Headers.ContentType == "" {
+		in.Headers.ContentType = ContentType(in.Key)
+	}
+	if in.StorageClass == "" {
+		in.StorageClass = b.opts.StorageClass
+	} else {
+		in.StorageClass = string(keptClass(in.StorageClass)) // of the version replaced: new content is not archived
+	}
+	return in
+}
+
+// isOf tells whether o is what in has stored.
+func (in PutInput) isOf(o Object) bool {
+	return o.Metadata[CommitKey] == in.CommitID && o.Size == in.Size
+}
+
 func (b *Bucket) putOnce(ctx context.Context, in PutInput, parts bool) (stored, error) {
 	if len(in.Parts) > 0 {
-		create := b.createRequest(in.Key, in.Headers, in.Metadata, in.Tagging, types.StorageClass(in.StorageClass))
-		a := &assembly{b: b, key: in.Key, cond: in.If, from: in.From, parts: in.Parts, body: in.Body}
-		return a.run(ctx, create, in.Headers.Expires)
+		return b.assemble(ctx, in)
 	}
 	req := b.putRequest(in)
 	expires := withExpires(in.Headers.Expires)

@@ -25,9 +25,9 @@ type shelf struct {
 		created http.Header // headers of CreateMultipartUpload
 		uploads map[string]bool
 		next    int
-		parts   map[string]int64
-		lose    int      // answers to commits to lose, after the work is done
-		refuse  []string // error codes for the next commits
+		parts   map[string]map[string]int64 // sizes, by upload and number
+		lose    int                         // answers to commits to lose, after the work is done
+		refuse  []string                    // error codes for the next commits
 	}
 }
 
@@ -45,7 +45,7 @@ func (s *shelf) serve(w http.ResponseWriter, r *http.Request) {
 		delete(s.mu.uploads, q.Get("uploadId"))
 		w.WriteHeader(http.StatusNoContent)
 	case r.Method == http.MethodPut && q.Has("partNumber"):
-		s.partLocked(w, q.Get("uploadId"), body)
+		s.partLocked(w, q.Get("uploadId"), q.Get("partNumber"), body)
 	case r.Method == http.MethodPost && q.Has("uploadId"):
 		s.completeLocked(w, r, q.Get("uploadId"))
 	case r.Method == http.MethodPut:
@@ -73,18 +73,18 @@ func (s *shelf) createLocked(w http.ResponseWriter, r *http.Request) {
 	s.mu.next++
 	id := fmt.Sprint("u", s.mu.next)
 	if s.mu.uploads == nil {
-		s.mu.uploads, s.mu.parts = map[string]bool{}, map[string]int64{}
+		s.mu.uploads, s.mu.parts = map[string]bool{}, map[string]map[string]int64{}
 	}
-	s.mu.uploads[id], s.mu.created = true, r.Header
+	s.mu.uploads[id], s.mu.parts[id], s.mu.created = true, map[string]int64{}, r.Header
 	sendXML(w, "InitiateMultipartUploadResult", "<UploadId>"+id+"</UploadId>")
 }
 
-func (s *shelf) partLocked(w http.ResponseWriter, id string, size int64) {
+func (s *shelf) partLocked(w http.ResponseWriter, id, number string, size int64) {
 	if !s.mu.uploads[id] {
 		sendError(w, http.StatusNotFound, "NoSuchUpload")
 		return
 	}
-	s.mu.parts[id] += size
+	s.mu.parts[id][number] = size
 	w.Header().Set("ETag", `"part"`)
 }
 
@@ -93,7 +93,11 @@ func (s *shelf) completeLocked(w http.ResponseWriter, r *http.Request, id string
 		sendError(w, http.StatusNotFound, "NoSuchUpload")
 		return
 	}
-	s.commitLocked(w, r, s.mu.created, s.mu.parts[id], func(etag string) {
+	size := int64(0)
+	for _, n := range s.mu.parts[id] {
+		size += n
+	}
+	s.commitLocked(w, r, s.mu.created, size, func(etag string) {
 		delete(s.mu.uploads, id)
 		sendXML(w, "CompleteMultipartUploadResult", "<ETag>&quot;"+etag+"&quot;</ETag>")
 	})
@@ -281,7 +285,7 @@ func TestPartSize(t *testing.T) {
 		{maxObject, 8 * mib, 525 * mib},
 		{maxObject, maxOnePut, maxOnePut},
 	} {
-		got := partSize(tc.size, tc.base)
+		got := Limits{}.withDefaults().partSize(tc.size, tc.base)
 		if got != tc.want || (tc.size+got-1)/got > maxParts {
 			t.Errorf("partSize(%d, %d) = %d, want %d", tc.size, tc.base, got, tc.want)
 		}

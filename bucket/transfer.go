@@ -189,7 +189,7 @@ func (o *offsetWriter) Write(p []byte) (int, error) {
 func (b *Bucket) upload(ctx context.Context, in *s3.PutObjectInput, size int64, opts ...func(*s3.Options)) (stored, error) {
 	client := &uploadClient{b: b}
 	u := manager.NewUploader(client, func(u *manager.Uploader) {
-		u.PartSize = partSize(size, b.opts.PartSize)
+		u.PartSize = max(b.opts.Limits.partSize(size, b.opts.PartSize), manager.MinUploadPartSize)
 		u.Concurrency = b.opts.InFlight
 		u.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 		// The Uploader would abort with a ctx that may have ended.

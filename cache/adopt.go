@@ -67,6 +67,9 @@ func (s *Stage) adopt(dir string) error {
 			return err
 		}
 	}
+	if hasJournal(dir) {
+		return nil // Replay's
+	}
 	return sweep(dir)
 }
 
@@ -123,7 +126,7 @@ func sweep(dir string) error {
 	}
 	for _, e := range entries {
 		switch filepath.Ext(e.Name()) {
-		case draftSuffix, keptSuffix, tempSuffix:
+		case draftSuffix, keptSuffix, tempSuffix, journalSuffix:
 			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
 				return err
 			}

@@ -42,6 +42,8 @@ type Draft struct {
 		epoch     uint64 // moves on whenever base bytes become unneeded
 		dirty     bool
 		marks     uint64 // counts MarkDirty
+		changes   uint64 // counts what a commit would store otherwise
+		pinned    bool   // the journal needs the file as it is
 		sealMarks uint64 // marks when the seal was taken
 		sealed    bool
 		free      chan struct{} // closed when the seal is lifted or the draft ends
@@ -84,6 +86,7 @@ func (d *Draft) MarkDirty() {
 	defer d.mu.Unlock()
 	d.mu.dirty = true
 	d.mu.marks++
+	d.mu.changes++
 }
 
 // lockUnsealed returns with d.mu locked and the draft not sealed, or fails
@@ -122,8 +125,12 @@ func (d *Draft) WriteAt(ctx context.Context, p []byte, off int64) (int, error) {
 		return 0, err
 	}
 	defer d.mu.Unlock()
+	if d.mu.pinned {
+		return 0, ErrPinned
+	}
 	n, err := d.file.WriteAt(p, off)
 	if n > 0 {
+		d.mu.changes++
 		end := off + int64(n)
 		d.mu.present.Add(off, end)
 		d.mu.written.Add(off, end)
@@ -149,6 +156,9 @@ func (d *Draft) Truncate(ctx context.Context, size int64) error {
 	if size == d.mu.size {
 		return nil
 	}
+	if d.mu.pinned {
+		return ErrPinned
+	}
 	if err := d.file.Truncate(size); err != nil {
 		return fmt.Errorf("truncate stage file to %d: %w", size, err)
 	}
@@ -157,6 +167,7 @@ func (d *Draft) Truncate(ctx context.Context, size int64) error {
 	d.mu.written.Clip(size)
 	d.mu.baseLimit = min(d.mu.baseLimit, size)
 	d.mu.dirty = true
+	d.mu.changes++
 	return nil
 }
 
@@ -229,14 +240,19 @@ func (d *Draft) readStaged(p []byte, off int64) (n int, gaps []Range, epoch uint
 	return n, gaps, d.mu.epoch, nil
 }
 
-// Drop ends the draft and removes its file. It is idempotent, and does
-// nothing to a kept draft.
+// Drop ends the draft and removes its file, unless that is pinned. It is
+// idempotent, and does nothing to a kept draft.
 func (d *Draft) Drop() {
 	d.fate.Lock()
 	defer d.fate.Unlock()
-	if d.end() {
-		d.stage.remove(d)
+	if !d.end() {
+		return
 	}
+	if d.Pinned() { // the next mount's
+		d.stage.leave(d)
+		return
+	}
+	d.stage.remove(d)
 }
 
 // end stops all use of the draft; it reports whether this call did.

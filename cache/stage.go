@@ -15,11 +15,13 @@ import (
 
 // Names below the stage directory. Nothing else is ever touched there.
 const (
-	mountPrefix = "mount-"
-	lockName    = "lock"
-	draftSuffix = ".draft"
-	keptSuffix  = ".json"
-	tempSuffix  = ".tmp"
+	mountPrefix   = "mount-"
+	lockName      = "lock"
+	draftSuffix   = ".draft"
+	keptSuffix    = ".json"
+	tempSuffix    = ".tmp"
+	journalSuffix = ".journal"
+	journalName   = "pending" + journalSuffix
 )
 
 // Stage is a local directory with the drafts of one mount, and with the drafts
@@ -33,6 +35,8 @@ type Stage struct {
 	dir  string
 	lock *os.File
 	log  *slog.Logger
+
+	journal *Journal
 
 	mu struct {
 		sync.Mutex
@@ -55,7 +59,7 @@ func OpenStage(dir string, log *slog.Logger) (*Stage, error) {
 	}
 	defer gate.Close()
 
-	s := &Stage{top: dir, log: log}
+	s := &Stage{top: dir, log: log, journal: &Journal{log: log, bounds: defaultBounds()}}
 	s.mu.live = map[*Draft]struct{}{}
 	s.mu.kept = map[string]Kept{}
 	if s.dir, err = makeUnique(dir); err != nil {
@@ -64,6 +68,7 @@ func OpenStage(dir string, log *slog.Logger) (*Stage, error) {
 	if s.lock, err = openLock(filepath.Join(s.dir, lockName), syscall.LOCK_NB); err != nil {
 		return nil, errors.Join(fmt.Errorf("stage directory %q is not usable: %w", dir, err), os.Remove(s.dir))
 	}
+	s.journal.dir = s.dir
 	s.adoptAll()
 	return s, nil
 }
@@ -139,7 +144,7 @@ func (s *Stage) Create(baseSize int64) (*Draft, error) {
 	return d, nil
 }
 
-// Close ends all drafts and removes what is not kept.
+// Close ends all drafts and removes what is neither kept nor in the journal.
 func (s *Stage) Close() error {
 	s.mu.Lock()
 	if s.mu.closed {
@@ -161,7 +166,8 @@ func (s *Stage) Close() error {
 		return errors.Join(fmt.Errorf("close stage: %w", err), s.lock.Close())
 	}
 	defer gate.Close()
-	if len(s.Kept()) == 0 {
+	waits := s.journal.close()
+	if len(s.Kept()) == 0 && !waits {
 		err = sweep(s.dir)
 	}
 	if err = errors.Join(err, s.lock.Close()); err != nil {
@@ -177,6 +183,16 @@ func (s *Stage) remove(d *Draft) {
 	s.mu.Unlock()
 	if err := s.discard(d); err != nil {
 		s.log.Warn("cannot remove a stage file", "err", err)
+	}
+}
+
+// leave forgets an ended draft and lets its file be.
+func (s *Stage) leave(d *Draft) {
+	s.mu.Lock()
+	delete(s.mu.live, d)
+	s.mu.Unlock()
+	if err := d.file.Close(); err != nil { // synced when it was pinned
+		s.log.Warn("cannot close a stage file", "err", err)
 	}
 }
 

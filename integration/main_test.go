@@ -28,6 +28,8 @@ func TestMain(m *testing.M) {
 		os.Exit(s3Command(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	case "writer":
 		os.Exit(writerCommand())
+	case "racer":
+		os.Exit(racerCommand())
 	case workerAs:
 		os.Exit(workerMain(os.Stdin, os.Stdout))
 	case "posix":

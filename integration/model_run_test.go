@@ -76,9 +76,11 @@ func (s *modelSession) mount(name string) *modelMount {
 
 // remount unmounts and mounts again: all caches are cold.
 func (mm *modelMount) remount() {
-	r := runChild(30*time.Second, mm.m.work, nil, func() { mm.m.kill9() }, "fusermount3", "-u", mm.m.dir)
-	if r.code != 0 || !mm.m.waitEnded(unmountTimeout) {
-		panic(modelFailure{fmt.Errorf("unmount: %v", r)})
+	if err := mm.m.detach(); err != nil {
+		panic(modelFailure{err})
+	}
+	if !mm.m.waitEnded(unmountTimeout) {
+		panic(modelFailure{fmt.Errorf("pailfs still runs %v after the unmount", unmountTimeout)})
 	}
 	var exit *exec.ExitError
 	if errors.As(mm.m.exit, &exit) && mm.kept == 0 {
@@ -88,8 +90,10 @@ func (mm *modelMount) remount() {
 	mm.m.start(mm.s.t)
 }
 
-// reset makes a mount usable after a failure, however it was left.
-func (mm *modelMount) reset() {
+// reset makes a mount usable after a failure, however it was left. The failure is
+// told first: should the reset fail as well, it would not be heard of else.
+func (mm *modelMount) reset(why error) {
+	mm.s.t.Logf("the mount %s is reset after: %v", mm.name, why)
 	mm.w.stop()
 	mm.m.kill9()
 	mm.m.start(mm.s.t)
@@ -126,7 +130,7 @@ func (s *modelSession) run(seq sequence) (err error) {
 				panic(r)
 			}
 			err = e
-			mm.reset()
+			mm.reset(err)
 		}
 	}()
 	s.calm(func() {

@@ -157,9 +157,8 @@ func (m *mount) pid() int { return m.cmd.Process.Pid }
 // is killed, and the test fails.
 func (m *mount) unmount(t *testing.T) {
 	t.Helper()
-	r := runChild(30*time.Second, m.work, nil, func() { m.kill9() }, "fusermount3", "-u", m.dir)
-	if r.code != 0 {
-		t.Errorf("fusermount3 -u: %s", r.stderr)
+	if err := m.detach(); err != nil {
+		t.Error(err)
 		lazyUnmount(m.dir)
 	}
 	if !m.waitEnded(unmountTimeout) {
@@ -170,6 +169,38 @@ func (m *mount) unmount(t *testing.T) {
 	if m.exit != nil {
 		t.Errorf("pailfs after the unmount: %v", m.exit)
 	}
+}
+
+// detach is fusermount3 -u. A mount is busy for a moment while anybody looks at
+// it, also pailfs itself when it has just begun, or a program that is ending;
+// what stays busy has an open file, and the error says whose.
+func (m *mount) detach() error {
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		r := runChild(30*time.Second, m.work, nil, func() { m.kill9() }, "fusermount3", "-u", m.dir)
+		switch {
+		case r.code == 0:
+			return nil
+		case !strings.Contains(r.stderr, "busy") || time.Now().After(end):
+			return fmt.Errorf("fusermount3 -u: %v; used by %q", r, holders(m.dir))
+		}
+	}
+}
+
+// holders names the processes that have something open in a mount. It asks
+// only /proc, which cannot hang.
+func holders(dir string) (out []string) {
+	for _, pattern := range []string{"/proc/[0-9]*/cwd", "/proc/[0-9]*/root", "/proc/[0-9]*/fd/*"} {
+		links, _ := filepath.Glob(pattern)
+		for _, link := range links {
+			at, err := os.Readlink(link)
+			if err != nil || at != dir && !strings.HasPrefix(at, dir+"/") {
+				continue
+			}
+			name, _ := os.ReadFile(filepath.Join("/proc", strings.Split(link, "/")[2], "comm"))
+			out = append(out, fmt.Sprintf("%s (%s): %s", link, strings.TrimSpace(string(name)), at))
+		}
+	}
+	return out
 }
 
 // remount unmounts and mounts again: all caches are cold.
@@ -191,13 +222,17 @@ func (m *mount) waitEnded(d time.Duration) bool {
 // kill9 kills the program with its children and detaches what is left.
 func (m *mount) kill9() {
 	_ = syscall.Kill(-m.pid(), syscall.SIGKILL)
-	m.waitEnded(10 * time.Second)
+	m.waitEnded(mountTimeout)
 	lazyUnmount(m.dir)
 }
 
+// lazyUnmount takes all mounts away that dir has.
 func lazyUnmount(dir string) {
-	if _, mounted := findMount(dir); mounted {
-		_ = exec.Command("fusermount3", "-uz", dir).Run()
+	for range 10 {
+		if _, mounted := findMount(dir); !mounted {
+			return
+		}
+		_ = exec.Command("fusermount3", "-uz", dir).Run() // whether it stays, the next look tells
 	}
 }
 

@@ -96,10 +96,25 @@ func (w *worker) stop() {
 	}
 	w.dead = true
 	_ = w.stdin.Close()
-	select {
-	case <-w.lines:
-	case <-time.After(5 * time.Second):
-		_ = syscall.Kill(w.cmd.Process.Pid, syscall.SIGKILL)
+	if w.waitEnded(5 * time.Second) {
+		return
+	}
+	_ = syscall.Kill(w.cmd.Process.Pid, syscall.SIGKILL)
+	w.waitEnded(5 * time.Second) // not where it waits for the mount: until that is gone
+}
+
+// waitEnded waits for the end of the process; answers that nobody wants any more
+// may come before.
+func (w *worker) waitEnded(d time.Duration) bool {
+	for end := time.After(d); ; {
+		select {
+		case _, more := <-w.lines:
+			if !more {
+				return true
+			}
+		case <-end:
+			return false
+		}
 	}
 }
 
