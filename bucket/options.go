@@ -37,6 +37,8 @@ type Options struct {
 	Limits Limits
 	// InFlight bounds the requests of one transfer; 0 is 16.
 	InFlight int
+	// Uploads is told of each multipart upload; nil is nobody.
+	Uploads UploadLog
 
 	Logger *slog.Logger // nil discards
 }

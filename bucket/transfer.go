@@ -201,10 +201,13 @@ func (b *Bucket) upload(ctx context.Context, in *s3.PutObjectInput, size int64, 
 		if client.uploadID != "" {
 			// Also after a Complete without an answer: whichever comes first at
 			// the store wins, and a look at the key then tells which.
-			b.abort(ctx, *in.Key, client.uploadID)
+			if b.abort(ctx, *in.Key, client.uploadID) {
+				client.ended()
+			}
 		}
 		return client.commit.outcome(), err
 	}
+	client.ended()
 	return stored{
 		etag:    unquote(out.ETag),
 		version: aws.ToString(out.VersionID),
@@ -220,6 +223,7 @@ type uploadClient struct {
 	uploadID string
 	at       time.Time
 	commit   *call // of the call that publishes
+	record   UploadRecord
 }
 
 var _ manager.UploadAPIClient = (*uploadClient)(nil)
@@ -238,12 +242,28 @@ func (c *uploadClient) PutObject(ctx context.Context, in *s3.PutObjectInput, opt
 func (c *uploadClient) CreateMultipartUpload(ctx context.Context, in *s3.CreateMultipartUploadInput, opts ...func(*s3.Options)) (*s3.CreateMultipartUploadOutput, error) {
 	short, cancel := c.b.short(ctx)
 	defer cancel()
+	c.record = c.b.recordOf(*in.Key)
 	out, err := c.b.s3().CreateMultipartUpload(short, in, opts...)
+	call := callFrom(short)
 	if err != nil {
+		if !mayHaveBegun(call, err) {
+			c.ended()
+		}
 		return nil, fail(ctx, "CreateMultipartUpload", *in.Key, err)
 	}
 	c.uploadID = aws.ToString(out.UploadId)
+	c.record.Begun(c.uploadID)
+	if call.attempts() > 1 {
+		c.b.recordOf(*in.Key) // an attempt before may have begun another one, whose id nobody knows
+	}
 	return out, nil
+}
+
+// ended is called when the store has the upload no more.
+func (c *uploadClient) ended() {
+	if c.record != nil {
+		c.record.Ended()
+	}
 }
 
 func (c *uploadClient) UploadPart(ctx context.Context, in *s3.UploadPartInput, opts ...func(*s3.Options)) (*s3.UploadPartOutput, error) {

@@ -239,6 +239,7 @@ func (u *openUpload) Abort(ctx context.Context) {
 }
 
 func (u *openUpload) end() {
+	u.client.ended()
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.mu.ended = true

@@ -74,9 +74,17 @@ func (k *killer) fired() bool {
 	return k.done
 }
 
-// restart kills the mount, if it still lives, waits until none of its requests
-// is under way, and mounts again at the same place with the same stage.
+// restart kills the mount, if it still lives, and mounts again at the same place
+// with the same stage.
 func (m *mount) restart(t *testing.T) {
+	t.Helper()
+	m.bury(t)
+	m.start(t)
+}
+
+// bury kills the mount, if it still lives, and waits until none of its requests
+// is under way.
+func (m *mount) bury(t *testing.T) {
 	t.Helper()
 	m.kill9()
 	l := m.e.lab
@@ -98,5 +106,4 @@ func (m *mount) restart(t *testing.T) {
 		begun = s.Requests
 	}
 	l.ClearFaults()
-	m.start(t)
 }

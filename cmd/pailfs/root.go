@@ -23,6 +23,7 @@ func newRoot(args []string) *cobra.Command {
 		newStatus(),
 		newShare(),
 		newRecover(),
+		newCleanup(),
 		newDemo(),
 		newVersion(),
 	)

@@ -21,22 +21,43 @@ func (m *Mount) Complete(f *pflag.FlagSet, args []string, lookup func(string) (s
 	if err := fromEnv(f, lookup); err != nil {
 		return err
 	}
-	src, err := ParseSource(args[0])
-	if err != nil {
-		return err
-	}
-	m.Source, m.Dir = src, args[1]
+	m.Dir = args[1]
 	m.LogFormat = m.format.value
-	if err := m.completeEndpoint(f, lookup); err != nil {
-		return err
-	}
-	if err := checkBucketName(src.Bucket, isAWS(m.bucket.endpoint)); err != nil {
+	if err := m.completeStore(f, args[0], lookup); err != nil {
 		return err
 	}
 	if err := m.checkCombinations(); err != nil {
 		return err
 	}
 	return m.absolutePaths()
+}
+
+// CompleteStore is Complete for a command that mounts nothing: f holds the
+// parsed flags of AddStoreFlags.
+func (m *Mount) CompleteStore(f *pflag.FlagSet, source string, lookup func(string) (string, bool)) error {
+	if err := fromEnv(f, lookup); err != nil {
+		return err
+	}
+	if err := m.completeStore(f, source, lookup); err != nil {
+		return err
+	}
+	return m.absolutePaths()
+}
+
+// completeStore reads the source and checks what says how to speak to it.
+func (m *Mount) completeStore(f *pflag.FlagSet, source string, lookup func(string) (string, bool)) error {
+	src, err := ParseSource(source)
+	if err != nil {
+		return err
+	}
+	m.Source = src
+	if err := m.completeEndpoint(f, lookup); err != nil {
+		return err
+	}
+	if err := checkBucketName(src.Bucket, isAWS(m.bucket.endpoint)); err != nil {
+		return err
+	}
+	return m.bucket.check()
 }
 
 // completeEndpoint takes the variables that all AWS tools know where --endpoint
@@ -80,8 +101,7 @@ func isAWS(endpoint string) bool {
 	return strings.HasSuffix(host, ".amazonaws.com") || strings.HasSuffix(host, ".amazonaws.com.cn")
 }
 
-func (m *Mount) checkCombinations() error {
-	b, v := &m.bucket, &m.view
+func (b *bucketFlags) check() error {
 	switch {
 	case b.sse != "" && b.sse != "AES256" && b.sse != "aws:kms" && b.sse != "aws:kms:dsse":
 		return fmt.Errorf("--sse %q must be AES256, aws:kms or aws:kms:dsse", b.sse)
@@ -93,6 +113,13 @@ func (m *Mount) checkCombinations() error {
 		return errors.New("--anonymous and --profile exclude each other")
 	case b.timeout < time.Second:
 		return errors.New("--timeout must be one second or more")
+	}
+	return nil
+}
+
+func (m *Mount) checkCombinations() error {
+	v := &m.view
+	switch {
 	case v.metadataTTL < 0:
 		return errors.New("--metadata-ttl must not be negative")
 	case m.DrainTimeout <= 0:
@@ -128,6 +155,9 @@ func (m *Mount) Endpoint() string {
 	}
 	return m.bucket.endpoint
 }
+
+// Store tells the bucket apart from others, in what mounts share.
+func (m *Mount) Store() string { return m.Endpoint() + " " + m.Source.Bucket }
 
 // StageDir is the directory given by --stage-dir, or "".
 func (m *Mount) StageDir() string { return m.local.stageDir }

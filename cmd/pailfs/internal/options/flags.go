@@ -71,6 +71,18 @@ func (m *Mount) AddFlags(f *pflag.FlagSet) {
 	m.addProcessFlags(f)
 }
 
+// AddStoreFlags declares the flags of a command that speaks to a bucket, and to
+// no mount.
+func (m *Mount) AddStoreFlags(f *pflag.FlagSet) {
+	f.SortFlags = false
+	m.addBucketFlags(f)
+	m.addStageFlag(f)
+}
+
+func (m *Mount) addStageFlag(f *pflag.FlagSet) {
+	f.StringVar(&m.local.stageDir, "stage-dir", "", "where files wait for their upload (default the state directory)")
+}
+
 func (m *Mount) addBucketFlags(f *pflag.FlagSet) {
 	b := &m.bucket
 	f.StringVar(&b.endpoint, "endpoint", "", "URL of the S3 endpoint (default AWS)")
@@ -117,7 +129,7 @@ func (m *Mount) addProcessFlags(f *pflag.FlagSet) {
 	m.local.cache.size, m.local.cache.minFree = 10<<30, 1<<30
 	f.Var(&m.local.cache.size, "cache-size", "disk space for --cache-dir, e.g. 100GiB")
 	f.Var(&m.local.cache.minFree, "cache-min-free", "disk space that --cache-dir leaves free")
-	f.StringVar(&m.local.stageDir, "stage-dir", "", "where files wait for their upload (default the state directory)")
+	m.addStageFlag(f)
 	f.DurationVar(&m.DrainTimeout, "drain-timeout", 5*time.Minute, "longest wait for uploads at the end")
 	f.BoolVarP(&m.Foreground, "foreground", "f", false, "stay in the foreground, log to stderr")
 	f.Var(&m.logLevel, "log-level", "least severity that is logged")

@@ -51,7 +51,7 @@ func (m *Mount) FS(b bucket.API, stageDir string, log *slog.Logger) fs.Options {
 		MetadataTTL: ttl, Metadata: v.metadata.value, OnConflict: v.onConflict.value, Exclusive: v.exclusive.value,
 		MemoryLimit: int64(m.local.memory), StageDir: stageDir,
 		CacheDir: m.local.cache.dir, CacheSize: int64(m.local.cache.size), CacheMinFree: int64(m.local.cache.minFree),
-		Store:       m.Endpoint() + " " + m.Source.Bucket,
+		Store:       m.Store(),
 		LinkExpires: time.Duration(v.linkExpires), Logger: log, Debug: m.Debug,
 	}
 }

@@ -15,12 +15,13 @@ import (
 // connectTimeout bounds the first contact with the store.
 const connectTimeout = 10 * time.Second
 
-// connect opens the bucket and checks that it can be used.
-func connect(ctx context.Context, m *options.Mount, log *slog.Logger) (*bucket.Bucket, error) {
+// connect opens the bucket and checks that it can be used. uploads may be nil.
+func connect(ctx context.Context, m *options.Mount, uploads bucket.UploadLog, log *slog.Logger) (*bucket.Bucket, error) {
 	o, err := m.Bucket(log)
 	if err != nil {
 		return nil, err
 	}
+	o.Uploads = uploads
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	b, err := bucket.New(ctx, o)

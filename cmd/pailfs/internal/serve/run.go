@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/pailfs/pailfs/cache"
 	"github.com/pailfs/pailfs/cmd/pailfs/internal/control"
 	"github.com/pailfs/pailfs/cmd/pailfs/internal/mountpoint"
 	"github.com/pailfs/pailfs/cmd/pailfs/internal/options"
@@ -67,20 +68,21 @@ func (c *Config) runAt(dir, name string, log *logs, sigs <-chan os.Signal) error
 		return err
 	}
 	defer ctl.Close()
-	base := c.Mount.StageDir()
-	if base == "" {
-		state, err := stateDir()
-		if err != nil {
-			return err
-		}
-		base = filepath.Join(state, "stage")
+	base, err := stageBase(c.Mount)
+	if err != nil {
+		return err
 	}
 	st, err := openStage(base, name)
 	if err != nil {
 		return err
 	}
 	defer st.release()
-	srv, interrupted, err := c.mount(dir, st.path, log, sigs)
+	uploads, err := cache.OpenUploads(filepath.Join(st.path, uploadsName), c.Mount.Store(), log.Logger)
+	if err != nil {
+		return err
+	}
+	defer uploads.Close()
+	srv, interrupted, err := c.mount(dir, st.path, uploads, log, sigs)
 	if err != nil {
 		return err
 	}
@@ -94,7 +96,7 @@ func (c *Config) runAt(dir, name string, log *logs, sigs <-chan os.Signal) error
 
 // mount contacts the store and mounts. A signal meanwhile ends the wait for the
 // store, or is reported as interrupted.
-func (c *Config) mount(dir, stage string, log *logs, sigs <-chan os.Signal) (srv fs.Server, interrupted bool, err error) {
+func (c *Config) mount(dir, stage string, uploads *cache.Uploads, log *logs, sigs <-chan os.Signal) (srv fs.Server, interrupted bool, err error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	started, watched := make(chan struct{}), make(chan struct{})
@@ -112,13 +114,16 @@ func (c *Config) mount(dir, stage string, log *logs, sigs <-chan os.Signal) (srv
 		interrupted = ctx.Err() != nil
 		cancel()
 	}()
-	b, err := connect(ctx, c.Mount, log.Logger)
+	b, err := connect(ctx, c.Mount, uploads, log.Logger)
 	if err != nil {
 		return nil, false, err
 	}
 	srv, err = fs.Mount(dir, c.Mount.FS(b, stage, log.Logger))
 	if err != nil {
 		return nil, false, fmt.Errorf("mount %s: %w", dir, err)
+	}
+	if !c.Mount.ReadOnly() {
+		uploads.AbortOld(b)
 	}
 	return srv, false, nil
 }

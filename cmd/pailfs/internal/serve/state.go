@@ -37,6 +37,18 @@ func stateDir() (string, error) {
 	return filepath.Join(home, ".local", "state", "pailfs"), nil
 }
 
+// stageBase is where mounts have their stage directories.
+func stageBase(m *options.Mount) (string, error) {
+	if dir := m.StageDir(); dir != "" {
+		return dir, nil
+	}
+	state, err := stateDir()
+	return filepath.Join(state, "stage"), err
+}
+
+// uploadsName is the record of uploads in a mount's stage directory.
+const uploadsName = "uploads"
+
 // mountName names the files of one mount: the same bucket, prefix, endpoint and
 // mount point find their kept drafts again.
 func mountName(m *options.Mount, dir string) string {
