@@ -80,7 +80,7 @@ func TestServerStopsBeforeClose(t *testing.T) {
 	}
 }
 
-// K01 B02: both tools see the error, and nothing claims to be stored.
+// K01 B02, B03: both tools see the error, and nothing claims to be stored.
 func TestRefusedUploadFailsClose(t *testing.T) {
 	e := newEnv(t, envOptions{lab: true})
 	e.s3.put(t, "f", "old\n")
