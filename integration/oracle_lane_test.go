@@ -18,6 +18,7 @@ type lane struct {
 	rng   *rand.Rand
 	fill  *rand.ChaCha8
 	large bool
+	huge  bool
 	files map[string][]byte // what was written, by path below dir
 	dirs  map[string]bool
 }
@@ -27,7 +28,7 @@ func newLane(n int, o writerOptions, log *eventLog) *lane {
 	copy(seed[:], fmt.Sprintf("%d/%d", o.Seed, n))
 	return &lane{
 		n: n, dir: o.Dir, log: log, rng: rand.New(rand.NewPCG(o.Seed, uint64(n))), fill: rand.NewChaCha8(seed),
-		large: o.Large,
+		large: o.Large, huge: o.Huge,
 		files: map[string][]byte{}, dirs: map[string]bool{},
 	}
 }

@@ -25,6 +25,7 @@ type writerOptions struct {
 	Lanes int    `json:"lanes"` // that do random work ...
 	Deeds int    `json:"deeds"` // ... of this length
 	Large bool   `json:"large"` // with many files that need a multipart upload
+	Huge  bool   `json:"huge"`  // with files whose edits copy parts, and many edits
 	// Script is done by one lane instead, a deed a line.
 	Script string `json:"script,omitempty"`
 }
@@ -163,6 +164,9 @@ func (l *lane) random(n int) error {
 // choose picks a deed that fits what is there.
 func (l *lane) choose() (verb, name, arg string) {
 	old, dirs := slices.Sorted(maps.Keys(l.files)), slices.Sorted(maps.Keys(l.dirs))
+	if big := l.hugeFile(); big != "" && l.rng.IntN(3) == 0 {
+		return l.chooseHuge(big)
+	}
 	dirs = slices.DeleteFunc(dirs, func(d string) bool { return d == l.root() })
 	if len(old) == 0 || len(old) < 3 && l.rng.IntN(2) == 0 {
 		return "write", l.someName(), fmt.Sprint(l.someSize())
@@ -191,6 +195,31 @@ func (l *lane) choose() (verb, name, arg string) {
 		return l.chooseDir(dirs)
 	}
 	return "read", name, ""
+}
+
+// hugeFile is the file whose edits copy parts, or "".
+func (l *lane) hugeFile() string {
+	for name, data := range l.files {
+		if len(data) >= hugeLeast {
+			return name
+		}
+	}
+	return ""
+}
+
+// chooseHuge picks a deed for it.
+func (l *lane) chooseHuge(name string) (verb, _, arg string) {
+	switch l.rng.IntN(6) {
+	case 0:
+		return "append", name, fmt.Sprint(1 + l.rng.IntN(3<<20))
+	case 1:
+		return "cut", name, fmt.Sprint(hugeLeast + l.rng.IntN(len(l.files[name])))
+	case 2:
+		return "mv", name, l.otherName(name)
+	case 3:
+		return "sync", name, fmt.Sprint(l.hugeSize())
+	}
+	return "patch", name, fmt.Sprint(1 + l.rng.IntN(4))
 }
 
 // chooseDir picks a deed for directories.
@@ -245,9 +274,17 @@ func (l *lane) otherName(than string) string {
 	}
 }
 
-// someSize is small as a rule, and rarely needs a multipart upload.
+// hugeLeast is more than an edit sends rather than copies: 16 MiB, and a part.
+const hugeLeast = 22 << 20
+
+func (l *lane) hugeSize() int { return hugeLeast + l.rng.IntN(38<<20) }
+
+// someSize is small as a rule, and rarely needs a multipart upload. One file of
+// a lane at a time may be huge.
 func (l *lane) someSize() int {
 	switch n := l.rng.IntN(16); {
+	case l.huge && l.hugeFile() == "" && n < 8:
+		return l.hugeSize()
 	case n == 0:
 		return 0
 	case n == 1, l.large && n < 8:
