@@ -382,7 +382,7 @@ func TestJournalIsBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := j.flush(); err != nil {
+	if err := j.Sync(); err != nil {
 		t.Fatal(err)
 	}
 	data, err := os.ReadFile(filepath.Join(j.dir, journalName))

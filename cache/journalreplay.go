@@ -93,7 +93,7 @@ func (r *replay) take(dir string) error {
 			return fmt.Errorf("%s: %w", r.pathOf(e.Key), err)
 		}
 	}
-	if err := r.stage.journal.flush(); err != nil {
+	if err := r.stage.journal.Sync(); err != nil {
 		return err
 	}
 	if err := syncDir(r.stage.dir); err != nil {
@@ -108,10 +108,12 @@ func (r *replay) take(dir string) error {
 // one takes over one entry.
 func (r *replay) one(dir string, e journaled, damage error) error {
 	s := r.stage
-	if _, err := s.keptByID(e.Draft.ID); err == nil || r.ids[e.Key] == e.ID {
-		return nil // kept since, or taken over before a crash in the middle of this
+	if r.ids[e.Key] == e.ID || s.isKept(e.ID) {
+		return nil // taken over before a crash in the middle of this, or kept since
 	}
-	if !e.Inline {
+	if e.Inline {
+		e.Draft.ID = s.freeID() // what was written later may be kept by the same id
+	} else {
 		err := linkOrMove(filepath.Join(dir, e.Draft.ID+draftSuffix), s.path(e.Draft.ID, draftSuffix))
 		if errors.Is(err, fs.ErrNotExist) {
 			s.log.Error("the content of a file that was to be stored is not there any more", "key", e.Key, "id", e.Draft.ID)
@@ -135,7 +137,7 @@ func (r *replay) one(dir string, e journaled, damage error) error {
 	if reason != "" {
 		_, err := d.Keep(Kept{
 			Key: e.Key, Path: r.pathOf(e.Key), Since: e.Since, Reason: reason, BaseETag: e.Base.ETag,
-			Metadata: e.Attrs.Encode(e.Base.Metadata), Headers: e.Base.Headers,
+			Metadata: e.Attrs.Encode(e.Base.Metadata), Headers: e.Base.Headers, Intent: e.ID,
 		})
 		return err
 	}
@@ -147,8 +149,30 @@ func (r *replay) one(dir string, e journaled, damage error) error {
 	return nil
 }
 
-// flush syncs what is written so far.
-func (j *Journal) flush() error {
+// isKept reports whether a kept draft is the end of an entry.
+func (s *Stage) isKept(intent string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range s.mu.kept {
+		if k.Intent == intent {
+			return true
+		}
+	}
+	return false
+}
+
+// freeID is an id that no draft has.
+func (s *Stage) freeID() string {
+	for {
+		id := randomID()
+		if _, err := os.Lstat(s.path(id, draftSuffix)); errors.Is(err, fs.ErrNotExist) {
+			return id
+		}
+	}
+}
+
+// Sync returns when all that was written so far is on the disk.
+func (j *Journal) Sync() error {
 	j.mu.Lock()
 	seq, file := j.mu.seq, j.mu.file
 	j.mu.Unlock()

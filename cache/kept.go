@@ -29,6 +29,7 @@ type Kept struct {
 	Metadata map[string]string `json:"metadata,omitempty"`
 	Headers  bucket.Headers    `json:"headers"`
 	Missing  []Range           `json:"missing,omitempty"` // base bytes that are not here
+	Intent   string            `json:"intent,omitempty"`  // id of the journal's entry that this is the end of
 }
 
 // Keep hands the draft's file over to its stage and ends the draft. ID, Size

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/pailfs/pailfs/bucket"
+	"github.com/pailfs/pailfs/cache"
 )
 
 // Status is a snapshot of a mount for `pailfs status`.
@@ -19,6 +20,8 @@ type Status struct {
 	Kept     []DraftInfo               `json:"kept"`                      // failed or conflicting, kept for recover
 	Copies   []ConflictCopyInfo        `json:"conflict_copies,omitempty"` // made by this mount, the newest 100
 	Requests map[string]bucket.Counter `json:"requests"`
+	// Writeback is how much of Pending is in the journal; nil without --writeback.
+	Writeback *cache.JournalStatus `json:"writeback,omitempty"`
 }
 
 // DraftInfo describes one dirty or kept file.
@@ -37,6 +40,9 @@ type Server interface {
 	Wait()
 	// Drain uploads what is dirty; ctx bounds it. The error names what is left.
 	Drain(ctx context.Context) error
+	// Flush uploads what closes have promised; ctx bounds it. The error names what
+	// is not on S3, kept files too.
+	Flush(ctx context.Context) error
 	// Unmount detaches the mount; lazy detaches it even while it is in use.
 	Unmount(lazy bool) error
 	// Close stops the background work after Wait has returned.

@@ -28,9 +28,32 @@ func (n *node) commit(ctx context.Context) error {
 	return n.commitAt(ctx, key)
 }
 
+// commitWithin is commit that ends with ctx, its outcome unknown: for content
+// that is in the journal. With promised nothing else is stored.
+func (n *node) commitWithin(ctx context.Context, promised bool) error {
+	if n.kind != kindFile || !n.isDirty() {
+		return nil
+	}
+	key, release, err := n.lockKey(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	return n.commitIf(ctx, key, func() bool { return !promised || n.promised() })
+}
+
 // commitAt is commit for callers who have the guard of key.
 func (n *node) commitAt(ctx context.Context, key string) error {
-	n.commits <- struct{}{}
+	return n.commitIf(ctx, key, func() bool { return true })
+}
+
+// commitIf stores the sealed draft if that is wanted as it is then.
+func (n *node) commitIf(ctx context.Context, key string, wanted func() bool) error {
+	select {
+	case n.commits <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	defer func() { <-n.commits }()
 	d := n.draft()
 	if d == nil || n.gone() {
@@ -48,9 +71,19 @@ func (n *node) commitAt(ctx context.Context, key string) error {
 		stored = true
 		return nil
 	}
+	if !wanted() {
+		return nil
+	}
 	o, err := n.store(ctx, key, d)
+	if isConflict(err) && n.rebase(ctx, key) {
+		o, err = n.store(ctx, key, d)
+	}
+	at := key
 	if isConflict(err) {
 		key, o, err = n.storeConflicting(ctx, key, d, err)
+	}
+	if err == nil {
+		n.stored(at, d)
 	}
 	n.committed(key, o, err)
 	stored = err == nil
@@ -116,6 +149,7 @@ func (n *node) put(ctx context.Context, d *cache.Draft, in bucket.PutInput) (buc
 	if err := d.FillRanges(ctx, baseOf{n.fs.b, in.Key, in.From.ETag}, sent); err != nil {
 		return bucket.Object{}, fmt.Errorf("fetching what was not written anew: %w", err)
 	}
+	in.CommitID = n.commitID()
 	return n.fs.b.Put(ctx, in)
 }
 
@@ -162,14 +196,21 @@ func (n *node) keep(cause error) {
 	n.mu.Lock()
 	base, attrs := n.mu.obj, n.mu.attrs
 	n.mu.Unlock()
+	intent := n.promiseOf(d)
 	k, err := d.Keep(cache.Kept{
-		Key: key, Path: n.fs.pathOf(key), Since: time.Now(), Reason: reason(cause),
+		Intent: intent,
+		Key:    key, Path: n.fs.pathOf(key), Since: time.Now(), Reason: reason(cause),
 		BaseETag: base.ETag, Metadata: maps.Clone(attrs.Encode(base.Metadata)), Headers: base.Headers,
 	})
 	if err != nil {
 		n.fs.log.Error("not stored, and could not be kept either", "key", key, "err", err, "cause", cause)
 		n.restore(d)
 		return
+	}
+	if intent != "" {
+		if err := n.redeem(key, d, true); err != nil {
+			n.fs.log.Warn("the journal still has what is kept", "key", key, "err", err)
+		}
 	}
 	n.fs.log.Error("not stored: kept for pailfs recover", "key", key, "id", k.ID, "bytes", k.Size, "cause", cause)
 	n.fs.notify.entry(n)

@@ -1,7 +1,6 @@
 package fs
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +13,6 @@ import (
 
 	fusefs "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/pailfs/pailfs/bucket"
@@ -48,6 +46,7 @@ type FS struct {
 		list []ConflictCopyInfo
 	}
 
+	wb     *writeback
 	notify *notifier
 	sweeps *sweeper
 	root   *node
@@ -68,7 +67,7 @@ const (
 	defaultMemoryPart  = 8 // of the machine's or the cgroup's memory
 
 	maxWrite      = 1 << 20 // bytes of one FUSE request, the kernel's limit
-	drainParallel = 8       // uploads of a drain at once
+	drainParallel = 16      // uploads of a drain at once
 
 	// Asynchronous requests that the kernel may have under way. go-fuse holds
 	// a buffer of maxWrite for each: they count as part of the memory limit.
@@ -136,9 +135,16 @@ func Mount(dir string, o Options) (Server, error) {
 			return nil, errors.Join(err, f.stage.Close())
 		}
 	}
+	var pending []cache.Pending
+	if !o.ReadOnly { // else the next that may write finds them
+		if pending, err = stage.Replay(f.pathOf); err != nil {
+			return nil, errors.Join(fmt.Errorf("what an earlier mount has promised to store: %w", err), f.closeLocal())
+		}
+	}
 	f.root = f.tree.addRoot(f, o.Prefix)
+	f.wb = newWriteback(f, o.Writeback && !o.ReadOnly)
 	f.notify, f.sweeps = newNotifier(f), newSweeper(f.tree, f.memory)
-	f.server, err = f.mount()
+	f.server, err = f.mount(pending)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("mounting at %s: %w", dir, err), f.Close())
 	}
@@ -194,9 +200,18 @@ func (f *FS) Unmount(lazy bool) error {
 }
 
 // Close ends the mount after Wait and Drain: what could not be stored is kept
-// for the next mount's `pailfs recover`, and the rest of the stage is removed.
+// for the next mount's `pailfs recover`, or stays in the journal, and the rest of
+// the stage is removed.
 func (f *FS) Close() error {
+	f.wb.stop()
 	for _, n := range f.tree.dirty() {
+		n.mu.Lock()
+		failed := n.mu.failed
+		n.mu.Unlock()
+		if n.promised() && !final(failed) {
+			f.log.Error("not stored: it stays in the journal for the next mount", "key", n.key())
+			continue
+		}
 		n.mu.Lock()
 		cause := n.mu.failed
 		n.mu.writers = 0 // no request comes any more
@@ -208,6 +223,11 @@ func (f *FS) Close() error {
 	}
 	f.notify.close()
 	f.sweeps.close()
+	return f.closeLocal()
+}
+
+// closeLocal gives up what is on this machine.
+func (f *FS) closeLocal() error {
 	f.memory.Close()
 	if f.disk != nil {
 		s := f.disk.Stats()
@@ -221,48 +241,6 @@ func (f *FS) Close() error {
 }
 
 var errUnmounted = errors.New("the mount ended before it was stored")
-
-// Drain stores all dirty files. What could not be stored is kept, and named
-// in the error.
-func (f *FS) Drain(ctx context.Context) error {
-	nodes := f.tree.dirty()
-	errs := make([]error, len(nodes))
-	var g errgroup.Group
-	g.SetLimit(drainParallel)
-	for i, n := range nodes {
-		g.Go(func() error {
-			err := ctx.Err()
-			if err == nil {
-				err = n.drain(ctx)
-			}
-			if err != nil {
-				errs[i] = fmt.Errorf("%s: %w", f.pathOf(n.key()), err)
-			}
-			return nil
-		})
-	}
-	_ = g.Wait() // its functions return nil: all are tried
-	return errors.Join(errs...)
-}
-
-var errOpen = errors.New("still open for writing")
-
-// drain stores what a node has, unless a program is still writing it: half a
-// file must not replace a whole one. A close under way is waited for.
-func (n *node) drain(ctx context.Context) error {
-	n.mu.Lock()
-	open := n.mu.writers > 0
-	n.mu.Unlock()
-	if !open {
-		return n.commit(ctx)
-	}
-	n.commits <- struct{}{}
-	<-n.commits
-	if n.isDirty() {
-		return errOpen
-	}
-	return nil
-}
 
 // pathOf is key as a path below the mount, for messages.
 func (f *FS) pathOf(key string) string {

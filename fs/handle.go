@@ -99,14 +99,13 @@ func (h *fileHandle) Write(ctx context.Context, data []byte, off int64) (uint32,
 	if off+int64(len(data)) > maxSize {
 		return 0, syscall.EFBIG
 	}
-	d, err := h.n.ensureDraft()
-	if err != nil {
-		return 0, h.n.fs.fail("write", h.n.key(), err)
-	}
-	if err := h.n.haveWhole(ctx, d); err != nil {
-		return 0, h.n.fs.fail("write", h.n.key(), err)
-	}
-	k, err := d.WriteAt(ctx, data, off)
+	k := 0
+	err := h.n.change(ctx, func(d *cache.Draft) (err error) {
+		if err = h.n.haveWhole(ctx, d); err == nil {
+			k, err = d.WriteAt(ctx, data, off)
+		}
+		return err
+	})
 	if k > 0 {
 		h.n.wrote()
 	}
@@ -120,21 +119,19 @@ func (h *fileHandle) truncate(ctx context.Context, size int64) error {
 	if size > maxSize {
 		return bucket.ErrTooLarge
 	}
-	d, err := h.n.ensureDraft()
-	if err != nil {
-		return err
-	}
-	if size > 0 {
-		if err := h.n.haveWhole(ctx, d); err != nil {
+	return h.n.change(ctx, func(d *cache.Draft) error {
+		if size > 0 {
+			if err := h.n.haveWhole(ctx, d); err != nil {
+				return err
+			}
+		}
+		if err := d.Truncate(ctx, size); err != nil {
 			return err
 		}
-	}
-	if err := d.Truncate(ctx, size); err != nil {
-		return err
-	}
-	d.MarkDirty() // also where the size stays: O_TRUNC of an empty file is a write
-	h.n.wrote()
-	return nil
+		d.MarkDirty() // also where the size stays: O_TRUNC of an empty file is a write
+		h.n.wrote()
+		return nil
+	})
 }
 
 // Allocate is fallocate(2): it can only make the file longer; S3 has no holes
@@ -155,13 +152,13 @@ func (h *fileHandle) Allocate(ctx context.Context, off, size uint64, mode uint32
 }
 
 // Flush is each close of a descriptor, dup'd ones too. It stores what is dirty,
-// so that its error reaches close(2). A reader's close stores nothing, and comes
+// or writes it down in the journal, so that its error reaches close(2). A reader's close stores nothing, and comes
 // here from kernels before 5.16 only (FOPEN_NOFLUSH).
 func (h *fileHandle) Flush(ctx context.Context) syscall.Errno {
 	if !h.write {
 		return 0
 	}
-	return h.n.fs.fail("flush", h.n.key(), h.n.commit(ctx))
+	return h.n.fs.fail("flush", h.n.key(), h.n.publish(ctx))
 }
 
 // Fsync stores what is dirty.
@@ -207,16 +204,22 @@ func (n *node) settle(ctx context.Context) {
 		return
 	}
 	n.mu.Lock()
-	failed := n.mu.failed
+	failed, promised := n.mu.failed, n.promisedLocked()
+	if n.fs.wb.on && n.mu.promise != nil {
+		failed = nil // of an upload behind the program's back
+	}
 	n.mu.Unlock()
 	if n.gone() {
 		n.abandon()
 		return
 	}
-	if failed == nil {
-		failed = n.commit(ctx)
+	if promised {
+		return // its upload follows
 	}
-	if failed != nil && n.isDirty() {
+	if failed == nil {
+		failed = n.publish(ctx)
+	}
+	if failed != nil && n.isDirty() && !n.promised() {
 		n.keep(failed)
 	}
 }

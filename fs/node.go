@@ -60,6 +60,8 @@ type node struct {
 
 		releases []<-chan struct{} // under way, each until it is closed; see releases
 		failed   error             // of the last commit, until one succeeds
+		promise  *promise          // what the journal has of draft; nil: nothing
+		tried    []string          // commit ids of uploads whose outcome is not known
 	}
 }
 

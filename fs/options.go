@@ -48,6 +48,8 @@ type Options struct {
 	// Exclusive is when a file created with O_EXCL is the creator's among all
 	// machines: ExclusiveClose (the default) or ExclusiveOpen.
 	Exclusive string
+	// Writeback lets close return when the content is in a journal in StageDir.
+	Writeback bool
 	// LinkExpires is the lifetime of user.s3.url; 0 is 1 h.
 	LinkExpires time.Duration
 

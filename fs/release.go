@@ -7,6 +7,8 @@ import (
 
 	fusefs "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"github.com/pailfs/pailfs/cache"
 )
 
 // releases is go-fuse's side of a mount, and lets a handle know when its release
@@ -26,10 +28,12 @@ func (r releases) Release(_ <-chan struct{}, in *fuse.ReleaseIn) {
 	r.RawFileSystem.Release(over, in)
 }
 
-// mount is fusefs.Mount, with releases.
-func (f *FS) mount() (*fuse.Server, error) {
+// mount is fusefs.Mount, with releases, and with what earlier mounts have promised.
+func (f *FS) mount(pending []cache.Pending) (*fuse.Server, error) {
 	o := f.mountOptions()
-	server, err := fuse.NewServer(releases{fusefs.NewNodeFS(f.root, o)}, f.dir, &o.MountOptions)
+	raw := fusefs.NewNodeFS(f.root, o)
+	f.wb.restore(pending) // before anybody can ask
+	server, err := fuse.NewServer(releases{raw}, f.dir, &o.MountOptions)
 	if err != nil {
 		return nil, err
 	}

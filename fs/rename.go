@@ -91,6 +91,12 @@ func (f *FS) renameFile(ctx context.Context, src *node, from, dest string, flags
 	if err := src.misnamed(); err != nil { // a conflict, just now: the name is another file's
 		return err
 	}
+	if t := f.tree.at(dest); t != nil && t.inJournal() && flags&renameNoReplace == 0 {
+		// What was promised of it is not given up before the other is there.
+		if err := t.commitAt(ctx, dest); err != nil {
+			return err
+		}
+	}
 	target, cond, err := f.target(ctx, dest, flags)
 	if err != nil {
 		return err
@@ -110,6 +116,9 @@ func (f *FS) renameFile(ctx context.Context, src *node, from, dest string, flags
 	if target != nil {
 		f.tree.remove(target)
 		target.abandon()
+	}
+	if err := f.stage.Journal().Settle(from); err != nil {
+		return fmt.Errorf("copied, but the source stays: %w", err)
 	}
 	// Only the version that was copied goes: what somebody has put there
 	// meanwhile stays, and so do both names.

@@ -28,13 +28,8 @@ func (f *FS) renameDir(ctx context.Context, src *node, from, dest string, flags 
 	if err != nil {
 		return err
 	}
-	for _, c := range f.tree.under(from) {
-		if c.kind != kindFile {
-			continue
-		}
-		if err := c.commitAt(ctx, c.key()); err != nil {
-			return fmt.Errorf("%s: %w", c.key(), err)
-		}
+	if err := f.commitBelow(ctx, from); err != nil {
+		return err
 	}
 	objects, err := f.allBelow(ctx, from)
 	if err != nil {
@@ -68,6 +63,28 @@ func (f *FS) renameDir(ctx context.Context, src *node, from, dest string, flags 
 	}
 	f.adoptMoved(src, from, dest, objects, copies)
 	return nil
+}
+
+// commitBelow stores the dirty files below a directory whose prefix the caller
+// owns, and returns when the journal has nothing of them on any disk.
+func (f *FS) commitBelow(ctx context.Context, dir string) error {
+	var g errgroup.Group
+	g.SetLimit(drainParallel)
+	for _, c := range f.tree.under(dir) {
+		if c.kind != kindFile {
+			continue
+		}
+		g.Go(func() error {
+			if err := c.commitAt(ctx, c.key()); err != nil {
+				return fmt.Errorf("%s: %w", c.key(), err)
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return f.stage.Journal().Sync()
 }
 
 // clearTarget makes sure that the target may be replaced: not there, or an

@@ -31,7 +31,12 @@ func (n *node) Setattr(ctx context.Context, h fusefs.FileHandle, in *fuse.SetAtt
 		}
 	}
 	if change := changeOf(in); change != nil {
-		if err := n.setAttrs(ctx, change); err != nil {
+		promised := n.promised()
+		err := n.setAttrs(ctx, change)
+		if err == nil && promised {
+			err = n.publish(ctx) // with these, or it is stored already
+		}
+		if err != nil {
 			return n.fs.fail("setattr", n.key(), err)
 		}
 	}
@@ -61,7 +66,7 @@ func (n *node) setSize(ctx context.Context, h fusefs.FileHandle, size int64) err
 	if err := tmp.truncate(ctx, size); err != nil {
 		return err
 	}
-	return n.commit(ctx)
+	return n.publish(ctx)
 }
 
 // changeOf says what a request changes beside the size; nil is nothing.

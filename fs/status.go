@@ -18,6 +18,10 @@ func (f *FS) Status() Status {
 		Dir: f.dir, Source: f.opt.Source, Bucket: f.b.Name(), Prefix: f.opt.Prefix, ReadOnly: f.opt.ReadOnly,
 		Since: f.since, Kept: f.Kept(), Copies: f.copiesMade(), Requests: f.b.Counters(),
 	}
+	if f.wb.active {
+		j := f.stage.Journal().Status()
+		s.Writeback = &j
+	}
 	for _, n := range f.tree.dirty() {
 		key := n.key()
 		n.mu.Lock()

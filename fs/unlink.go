@@ -64,7 +64,10 @@ func (n *node) Unlink(ctx context.Context, name string) syscall.Errno {
 }
 
 func (f *FS) unlink(ctx context.Context, key string, child *node) error {
-	if child == nil || child.version().ETag != "" {
+	if child == nil || child.version().ETag != "" || child.maybeStored() {
+		if err := f.stage.Journal().Settle(key); err != nil {
+			return err
+		}
 		if err := child.preserve(ctx); err != nil {
 			return err
 		}
@@ -74,6 +77,9 @@ func (f *FS) unlink(ctx context.Context, key string, child *node) error {
 	}
 	f.meta.Removed(key)
 	if child != nil {
+		if err := child.redeem(key, child.draft(), true); err != nil {
+			return err
+		}
 		f.tree.remove(child)
 		child.abandon()
 	}

@@ -174,6 +174,7 @@ func (m *mount) crashOnce(t *testing.T, seed uint64) bool {
 	k := m.killAt(t, at)
 	m.write(t, writerTimeout, tr.options(o))
 	m.restart(t)
+	m.settleCrash(t)
 	bad, note := tr.check(t)
 	tr.fail(t, bad, fmt.Sprintf("%s=%d %s=1: killed at request %d", crashSeedEnv, seed, crashRunsEnv, at.nth))
 	if testing.Verbose() {

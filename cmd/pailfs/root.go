@@ -21,6 +21,7 @@ func newRoot(args []string) *cobra.Command {
 		newMount(args),
 		newUmount(),
 		newStatus(),
+		newFlush(),
 		newShare(),
 		newRecover(),
 		newCleanup(),

@@ -14,6 +14,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"github.com/pailfs/pailfs/cache"
 	"github.com/pailfs/pailfs/cmd/pailfs/internal/control"
 	"github.com/pailfs/pailfs/cmd/pailfs/internal/lifetime"
 	"github.com/pailfs/pailfs/cmd/pailfs/internal/mountpoint"
@@ -126,6 +127,9 @@ func printStatus(w io.Writer, r control.Response) error {
 		fmt.Fprintf(t, "log\t%s\n", r.LogFile)
 	}
 	fmt.Fprintf(t, "pending\t%s\n", summary(st.Pending))
+	if w := st.Writeback; w != nil {
+		fmt.Fprintf(t, "write-back\t%s\n", waiting(*w))
+	}
 	fmt.Fprintf(t, "kept\t%s\n", summary(st.Kept))
 	if err := t.Flush(); err != nil {
 		return err
@@ -164,6 +168,14 @@ func summary(drafts []fs.DraftInfo) string {
 		total += uint64(max(d.Size, 0))
 	}
 	return fmt.Sprintf("%d, %s", len(drafts), humanize.IBytes(total))
+}
+
+// waiting is what a mount with --writeback has promised to store.
+func waiting(w cache.JournalStatus) string {
+	if w.Files == 0 {
+		return "nothing waits"
+	}
+	return fmt.Sprintf("%d closed, %s, since %s at most", w.Files, humanize.IBytes(uint64(max(w.Bytes, 0))), lifetime.Human(time.Since(w.Oldest)))
 }
 
 func printDrafts(w io.Writer, title string, drafts []fs.DraftInfo) error {

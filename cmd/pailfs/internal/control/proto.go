@@ -17,6 +17,7 @@ const (
 	OpPing    = "ping"
 	OpStatus  = "status"
 	OpDrain   = "drain"           // upload what is dirty
+	OpFlush   = "flush"           // upload what closes have promised
 	OpWait    = "wait"            // answered when the mount has ended
 	OpList    = "recover-list"    // kept drafts
 	OpUpload  = "recover-upload"  // IDs; none is all

@@ -58,9 +58,10 @@ type cacheFlags struct {
 }
 
 type localFlags struct {
-	memory   size
-	stageDir string
-	cache    cacheFlags
+	memory    size
+	stageDir  string
+	writeback bool
+	cache     cacheFlags
 }
 
 // AddFlags declares every flag of the mount verb.
@@ -129,6 +130,7 @@ func (m *Mount) addProcessFlags(f *pflag.FlagSet) {
 	m.local.cache.size, m.local.cache.minFree = 10<<30, 1<<30
 	f.Var(&m.local.cache.size, "cache-size", "disk space for --cache-dir, e.g. 100GiB")
 	f.Var(&m.local.cache.minFree, "cache-min-free", "disk space that --cache-dir leaves free")
+	f.BoolVar(&m.local.writeback, "writeback", false, "close returns when the file is safe on local disk (--stage-dir); its upload follows")
 	m.addStageFlag(f)
 	f.DurationVar(&m.DrainTimeout, "drain-timeout", 5*time.Minute, "longest wait for uploads at the end")
 	f.BoolVarP(&m.Foreground, "foreground", "f", false, "stay in the foreground, log to stderr")

@@ -49,7 +49,7 @@ func (m *Mount) FS(b bucket.API, stageDir string, log *slog.Logger) fs.Options {
 		UID: uint32(v.uid), GID: uint32(v.gid),
 		FileMode: uint32(v.fileMode), DirMode: uint32(v.dirMode), Umask: uint32(v.umask),
 		MetadataTTL: ttl, Metadata: v.metadata.value, OnConflict: v.onConflict.value, Exclusive: v.exclusive.value,
-		MemoryLimit: int64(m.local.memory), StageDir: stageDir,
+		MemoryLimit: int64(m.local.memory), StageDir: stageDir, Writeback: m.local.writeback,
 		CacheDir: m.local.cache.dir, CacheSize: int64(m.local.cache.size), CacheMinFree: int64(m.local.cache.minFree),
 		Store:       m.Store(),
 		LinkExpires: time.Duration(v.linkExpires), Logger: log, Debug: m.Debug,

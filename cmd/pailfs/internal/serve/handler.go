@@ -40,6 +40,8 @@ func (h *handler) Handle(ctx context.Context, req control.Request) (control.Resp
 		resp.Status = &st
 	case control.OpDrain:
 		err = h.srv.Drain(ctx)
+	case control.OpFlush:
+		err = h.srv.Flush(ctx)
 	case control.OpWait:
 		err = h.wait(ctx)
 	case control.OpList:

@@ -39,6 +39,8 @@ func (f *fakeServer) note(call string) {
 
 func (f *fakeServer) Wait() { <-f.gone }
 
+func (f *fakeServer) Flush(ctx context.Context) error { return f.Drain(ctx) }
+
 func (f *fakeServer) Drain(ctx context.Context) error {
 	f.note("drain")
 	if f.stuck {
