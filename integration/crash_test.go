@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -174,7 +175,9 @@ func (m *mount) crashOnce(t *testing.T, seed uint64) bool {
 	k := m.killAt(t, at)
 	m.write(t, writerTimeout, tr.options(o))
 	m.restart(t)
-	m.settleCrash(t)
+	if slices.Contains(m.o.args, "--writeback") {
+		m.settleCrash(t)
+	}
 	bad, note := tr.check(t)
 	tr.fail(t, bad, fmt.Sprintf("%s=%d %s=1: killed at request %d", crashSeedEnv, seed, crashRunsEnv, at.nth))
 	if testing.Verbose() {
