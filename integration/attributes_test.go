@@ -88,7 +88,7 @@ import os; s=os.statvfs('$MNT'); print(s.f_frsize*s.f_bavail>1<<40, s.f_frsize*s
 	}
 	if os.Geteuid() == 0 { // others may not raise it
 		m.wantSh(t, `f=/sys/class/bdi/$(mountpoint -d $MNT)/read_ahead_kb
-for i in $(seq 50); do [ $(cat $f) = 4096 ] && break; sleep 0.1; done # it comes just after the mount
+for i in $(seq 600); do [ $(cat $f) = 4096 ] && break; sleep 0.1; done # it comes just after the mount
 cat $f`, "4096")
 	}
 }

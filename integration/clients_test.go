@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/pailfs/pailfs/integration/internal/testkit"
 )
@@ -59,7 +58,7 @@ func agree(t *testing.T, m *mount, c client, sizes []int64) {
 	run := func(script, key, file string) {
 		t.Helper()
 		environ := append(m.scriptEnviron(), append(c.environ, "KEY="+key, "FILE="+file)...)
-		if r := runChild(2*time.Minute, m.work, environ, m.kill9, "bash", "-euc", script); r.code != 0 {
+		if r := runChild(scriptTimeout, m.work, environ, m.kill9, "bash", "-euc", script); r.code != 0 {
 			t.Fatalf("%s: %v", script, r)
 		}
 	}
@@ -88,7 +87,7 @@ func TestRcloneMtime(t *testing.T) {
 	c := e.clients()[0]
 	run := func(script string) string {
 		t.Helper()
-		r := runChild(time.Minute, m.work, append(m.scriptEnviron(), c.environ...), m.kill9, "bash", "-euc", script)
+		r := runChild(scriptTimeout, m.work, append(m.scriptEnviron(), c.environ...), m.kill9, "bash", "-euc", script)
 		if r.code != 0 {
 			t.Fatalf("%s: %v", script, r)
 		}

@@ -58,7 +58,7 @@ func (k *killer) see(op, key string) {
 		return
 	}
 	_ = syscall.Kill(-k.m.pid(), syscall.SIGKILL)
-	k.m.waitEnded(10 * time.Second)
+	k.m.waitEnded(mountTimeout)
 	_ = k.m.e.lab.SetFaults(deadMount) // valid; holds for the request that waits here, too
 	k.done = true
 }
@@ -93,7 +93,7 @@ func (m *mount) bury(t *testing.T) {
 	}
 	l.Observe(nil)
 	l.ObserveAnswers(nil)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	for begun := int64(-1); ; time.Sleep(10 * time.Millisecond) {
 		if err := l.Quiet(ctx); err != nil {

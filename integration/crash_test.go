@@ -14,7 +14,7 @@ import (
 	"github.com/pailfs/pailfs/integration/lab"
 )
 
-const writerTimeout = 3 * time.Minute
+const writerTimeout = 6 * time.Minute
 
 // crashRow is one crash: the script does its setting up, holds, and does the
 // work in whose requests the mount is killed.

@@ -11,7 +11,7 @@ import (
 )
 
 // storeTimeout is above all retries of one operation.
-const storeTimeout = 3 * time.Minute
+const storeTimeout = 6 * time.Minute
 
 // during runs a script that makes the file $W/held and waits for $W/go; in
 // between, meanwhile runs.

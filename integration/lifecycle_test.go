@@ -136,14 +136,14 @@ func TestUnmountWithSilentStore(t *testing.T) {
 	}
 	begin := time.Now()
 	m.unmount(t)
-	if took := time.Since(begin); took > 20*time.Second {
+	if took := time.Since(begin); took > time.Minute { // the store is silent for two
 		t.Errorf("unmount took %v", took)
 	}
 }
 
 func TestVersion(t *testing.T) {
 	needMount(t)
-	r := runChild(10*time.Second, t.TempDir(), nil, nil, programs.pailfs, "version")
+	r := runChild(time.Minute, t.TempDir(), nil, nil, programs.pailfs, "version")
 	if r.code != 0 || !strings.Contains(r.stdout, "pailfs") {
 		t.Errorf("version: %v", r)
 	}

@@ -211,7 +211,7 @@ func (c *modelCheck) settle() {
 	}
 	c.mm.kept += c.r.gaveUp
 	c.r.gaveUp = 0
-	for end := time.Now().Add(5 * time.Second); c.compareTree() != nil && time.Now().Before(end); {
+	for end := time.Now().Add(30 * time.Second); c.compareTree() != nil && time.Now().Before(end); {
 		time.Sleep(20 * time.Millisecond)
 	}
 }

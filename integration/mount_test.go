@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	mountTimeout   = 30 * time.Second // until a mount answers
-	unmountTimeout = 60 * time.Second // until its process has ended
+	mountTimeout   = 60 * time.Second // until a mount answers
+	unmountTimeout = 2 * time.Minute  // until its process has ended
 )
 
 // mountOptions say how to mount; the zero value mounts the whole bucket.
@@ -127,7 +127,7 @@ func (m *mount) waitMounted() error {
 	if err := waitForMount(m.dir, m.ended); err != nil {
 		return err
 	}
-	if r := runChild(15*time.Second, m.work, nil, func() { m.kill9() }, "stat", m.dir); r.code != 0 {
+	if r := runChild(mountTimeout, m.work, nil, func() { m.kill9() }, "stat", m.dir); r.code != 0 {
 		return fmt.Errorf("mounted, but does not answer: %s", r.stderr)
 	}
 	return nil

@@ -121,7 +121,7 @@ func (e *env) settled(t *testing.T, prefix string) []string {
 // mounted reads every file through the mount.
 func (tr *trial) mounted(t *testing.T) found {
 	t.Helper()
-	out := tr.m.shFor(t, 2*time.Minute, "cd "+quote(tr.m.dir+"/", tr.dir)+
+	out := tr.m.sh(t, "cd "+quote(tr.m.dir+"/", tr.dir)+
 		`; find . -mindepth 1 -type d -printf 'd %P\n'; find . -type f -printf 'f %s %P\n' -exec sha256sum -- {} \;`)
 	f := found{files: map[string]version{}, dirs: map[string]bool{}}
 	lines := strings.Split(out, "\n")

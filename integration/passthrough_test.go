@@ -18,7 +18,7 @@ const passing = "open: the kernel reads the disk cache"
 func (e *env) passMount(t *testing.T, more ...string) *mount {
 	t.Helper()
 	m := e.diskMount(t, append(more, "--log-level", "debug")...)
-	for end := time.Now().Add(5 * time.Second); m.logged(t, "passthrough") == 0; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(scriptTimeout); m.logged(t, "passthrough") == 0; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("the log does not say whether the kernel takes files of the disk cache")
 		}

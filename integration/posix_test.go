@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hanwen/go-fuse/v2/posixtest"
 )
@@ -44,7 +43,7 @@ func TestPosix(t *testing.T) {
 			}
 			m.sh(t, "mkdir $MNT/"+name)
 			environ := append(m.scriptEnviron(), asEnv+"=posix", posixName+"="+name, posixDir+"="+filepath.Join(m.dir, name))
-			r := runChild(2*time.Minute, m.work, environ, m.kill9, self, "-test.run", "^TestPosixChild$", "-test.v")
+			r := runChild(scriptTimeout, m.work, environ, m.kill9, self, "-test.run", "^TestPosixChild$", "-test.v")
 			switch {
 			case r.code != 0:
 				t.Errorf("%v", r)

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // An open file that another client has replaced or removed can be removed and
@@ -32,20 +31,17 @@ func TestEndKeepsHalfWrittenFile(t *testing.T) {
 	go func() {
 		// One process: a child that ends would close, and so flush, the descriptor.
 		done <- m.tryPy(scriptTimeout, `
-fd=os.open(MNT+'/f',os.O_WRONLY|os.O_TRUNC); os.write(fd,bytes(100000)); open(W+'/writing','w').close(); time.sleep(8)`)
+fd=os.open(MNT+'/f',os.O_WRONLY|os.O_TRUNC); os.write(fd,bytes(100000)); open(W+'/writing','w').close()
+while not os.path.exists(W+'/end'): time.sleep(0.05)`)
 	}()
-	for range 100 {
-		if m.try(scriptTimeout, `[ -e $W/writing ]`).code == 0 {
-			break
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
+	m.sh(t, `until test -e $W/writing; do sleep 0.05; done`)
 	if err := m.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
 	if !m.waitEnded(unmountTimeout) || m.exit == nil {
 		t.Errorf("exit %v, want one that says so", m.exit)
 	}
+	m.sh(t, `touch $W/end`)
 	<-done
 	if got := e.s3.get(t, "f"); got != "the old content, whole\n" {
 		t.Errorf("the object has %d bytes of a half-written file", len(got))
@@ -76,7 +72,7 @@ print(open(MNT+'/f').read(), os.pread(fd,99,0).decode()); os.close(fd)`)
 func TestRenameAgainstChangesBelow(t *testing.T) {
 	e := newEnv(t, envOptions{})
 	m := e.mount(t, mountOptions{})
-	m.shFor(t, 2*time.Minute, `mkdir -p $MNT/a/sub; for i in $(seq 60); do echo $i > $MNT/a/$i; done
+	m.sh(t, `mkdir -p $MNT/a/sub; for i in $(seq 60); do echo $i > $MNT/a/$i; done
 		( for i in $(seq 12); do mv $MNT/a $MNT/b; mv $MNT/b $MNT/a; done ) &
 		( cd $MNT/a; for i in $(seq 60); do rm $i; echo n$i > n$i; echo s$i > sub/s$i; done ) &
 		( cd $MNT/a; for i in $(seq 40); do ls -l . sub >/dev/null; done ) & wait

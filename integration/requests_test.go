@@ -63,7 +63,12 @@ func readCosts() []costRow {
 		{name: "open and read 2,500 small files of one directory, cold", script: `seq -f $MNT/k5/%06g 1 2500 | xargs -P8 -n100 cat >/dev/null`,
 			budget: requests{"HeadObject": 3*8 + 3*3, "ListObjectsV2": 3*8 + 3, "GetObject": 2500}, atMost: true},
 		{name: "open and read a small file, listed", script: `cat $MNT/k/000501`, budget: requests{"GetObject": 1}},
-		{name: "read 20 MiB, listed", setUp: `ls -l $MNT/big`, script: `cat $MNT/big/20m >/dev/null`, budget: requests{"GetObject": 11}, atMost: true},
+		// The kernel's own read-ahead sends its reads side by side, and what comes out
+		// of order may take a request more: here it is the program that asks.
+		{name: "read 20 MiB in order (O_DIRECT), listed", setUp: `ls -l $MNT/big`, script: `dd if=$MNT/big/20m of=/dev/null bs=128k iflag=direct`,
+			budget: requests{"GetObject": 1 + 10}, atMost: true}, // 1 MiB by the open, and 2 MiB at least each after that
+		{name: "read 20 MiB by the kernel's read-ahead, listed", setUp: `ls -l $MNT/big`, script: `cat $MNT/big/20n >/dev/null`,
+			budget: requests{"GetObject": 20}, atMost: true},
 	}
 }
 
@@ -161,6 +166,7 @@ func TestRequestTable(t *testing.T) {
 	e.s3.putMany(t, append(nested("deep/", 500, 4), "c/1/f", "c/2/f", "c/4/f", "c/6/f"), content)
 	e.s3.putMany(t, append(names("c/3/", 100), names("c/5/", 100)...), content)
 	e.s3.put(t, "big/20m", strings.Repeat("x", 20*mib))
+	e.s3.put(t, "big/20n", strings.Repeat("x", 20*mib))
 	usual := e.mount(t, mountOptions{args: []string{"--metadata-ttl", "10m"}})
 	exclusive := e.mount(t, mountOptions{args: []string{"--metadata-ttl", "10m", "--exclusive=open"}})
 	exclusive.sh(t, `ls $MNT/k`)

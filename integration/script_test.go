@@ -76,7 +76,9 @@ func exitCode(err error) int {
 	return -1
 }
 
-const scriptTimeout = 60 * time.Second
+// scriptTimeout ends a script that hangs: no measure of speed, a loaded machine may
+// take its time.
+const scriptTimeout = 4 * time.Minute
 
 // scriptEnviron: MNT the mount, W a local directory, PID the program, and the
 // `s3` command first in PATH.

@@ -153,7 +153,7 @@ func (w *worker) call(r workRequest) workReply {
 func (w *worker) hung(what string) string {
 	before, _ := os.ReadFile(w.m.logFile)
 	_ = syscall.Kill(w.m.pid(), syscall.SIGQUIT)
-	w.m.waitEnded(10 * time.Second)
+	w.m.waitEnded(30 * time.Second)
 	w.m.kill9()
 	_ = syscall.Kill(w.cmd.Process.Pid, syscall.SIGKILL)
 	after, _ := os.ReadFile(w.m.logFile)
