@@ -232,7 +232,7 @@ func (d *Draft) readStaged(p []byte, off int64) (n int, gaps []Range, epoch uint
 	}
 	// Gaps are read along with the rest, and overwritten afterwards.
 	if got, err := d.file.ReadAt(p[:n], off); got < n {
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF // somebody cut the file: never call that zeros
 		}
 		return 0, nil, 0, fmt.Errorf("read stage file at %d: %w", off, err)
