@@ -41,6 +41,9 @@ type Bucket struct {
 	http     *transport
 	throttle *throttle
 	pace     pace
+	sums     sums
+	batches  support // DeleteObjects
+	loopback bool    // the endpoint is on this machine
 	log      *slog.Logger
 
 	mu struct {
@@ -73,6 +76,7 @@ func New(ctx context.Context, opts Options) (*Bucket, error) {
 		cfg:      cfg,
 		http:     newTransport(opts, authorities(cfg)),
 		throttle: &throttle{},
+		loopback: isLoopback(opts.Endpoint),
 		log:      opts.Logger,
 	}
 	if !opts.Anonymous {
@@ -119,10 +123,10 @@ func authorities(cfg aws.Config) *x509.CertPool {
 
 // setRegion builds the client for a region.
 //
-// Checksums are calculated and validated only where S3 requires them. The SDK's
-// default (CRC32 in an aws-chunked trailer) is refused or mangled by other
-// stores, and TLS already protects the bytes. Over plain HTTP the SDK hashes
-// each payload with SHA-256 for its signature; over HTTPS it does not.
+// Of itself the SDK makes checksums only where S3 requires them: its default
+// (CRC32 in an aws-chunked trailer) is refused or mangled by other stores. What
+// Options.Checksums asks for is in headers (see checksum.go). Over plain HTTP the
+// SDK hashes each payload with SHA-256 for its signature; over HTTPS it does not.
 func (b *Bucket) setRegion(region string) {
 	client := s3.NewFromConfig(b.cfg, func(o *s3.Options) {
 		o.Region = region
@@ -132,6 +136,7 @@ func (b *Bucket) setRegion(region string) {
 		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 		o.DisableLogOutputChecksumValidationSkipped = true
+		o.APIOptions = append(o.APIOptions, plainEncoding)
 		if b.opts.Endpoint != "" {
 			o.BaseEndpoint = aws.String(b.opts.Endpoint)
 		}
@@ -168,6 +173,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if err := checkEndpoint(o.Endpoint); err != nil {
 		return o, err
+	}
+	if o.Checksums == "" {
+		o.Checksums = Auto
 	}
 	if n := len(o.SSECKey); n != 0 && n != 32 {
 		return o, fmt.Errorf("an SSE-C key has 32 bytes, not %d: %w", n, ErrInvalid)

@@ -2,6 +2,7 @@ package bucket_test
 
 import (
 	"bytes"
+	"fmt"
 	"testing"
 
 	"github.com/pailfs/pailfs/bucket"
@@ -83,5 +84,45 @@ func TestConformanceUploadConditions(t *testing.T) {
 			continue
 		}
 		wantIs(t, u.Send(ctx, 1, bytes.NewReader([]byte("two")), 3), bucket.ErrUploadGone)
+	}
+}
+
+// The store takes and checks CRC32C of single puts, of parts and of whole objects.
+func TestConformanceChecksums(t *testing.T) {
+	s := newSuite(t, func(o *bucket.Options) { o.Checksums, o.PartSize = bucket.Always, 5<<20 })
+	ctx := t.Context()
+	data := randomBytes(t, 12<<20)
+	for _, size := range []int{0, 1, 5 << 20, 12 << 20} {
+		in := bucket.PutInput{Key: s.prefix + fmt.Sprint(size), Body: bytes.NewReader(data[:size]), Size: int64(size)}
+		if _, err := s.Put(ctx, in); err != nil {
+			t.Errorf("%d bytes: %v", size, err)
+		}
+	}
+	from, err := s.Head(ctx, s.prefix+"12582912")
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := s.Begin(ctx, bucket.PutInput{Key: s.prefix + "parts"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := u.CopyFrom(ctx, 1, from, 0, 6<<20); err != nil {
+		t.Fatal(err)
+	}
+	if err := u.Send(ctx, 2, bytes.NewReader(data[6<<20:]), 6<<20); err != nil {
+		t.Fatal(err)
+	}
+	o, err := u.Complete(ctx, 2, 12<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	into := make(sink, len(data))
+	if err := s.Download(ctx, o.Key, o.ETag, 0, o.Size, into); err != nil || !bytes.Equal(into, data) {
+		t.Error("the object differs", err)
+	}
+	edit := bucket.PutInput{Key: o.Key, Body: bytes.NewReader(data), Size: o.Size, From: o, If: bucket.Condition{ETag: o.ETag}}
+	edit.Parts = []bucket.Part{{Len: 6 << 20, Copy: true}, {Off: 6 << 20, Len: 6 << 20}}
+	if _, err := s.Put(ctx, edit); err != nil {
+		t.Error(err)
 	}
 }

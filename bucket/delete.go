@@ -58,20 +58,16 @@ func (b *Bucket) absent(ctx context.Context, key string) bool {
 // missing already counts as removed, unless its item names an ETag.
 func (b *Bucket) DeleteAll(ctx context.Context, items []DeleteItem) map[string]error {
 	var failed failures
-	group := new(errgroup.Group)
-	group.SetLimit(b.opts.InFlight)
-	batch := make([]DeleteItem, 0, len(items))
+	var batch, single []DeleteItem
 	for _, item := range items {
-		if fitsXML(item.Key) {
+		if fitsXML(item.Key) && !b.batches.is(supportNo) {
 			batch = append(batch, item)
-			continue
+		} else {
+			single = append(single, item)
 		}
-		group.Go(func() error {
-			failed.add(item.Key, b.Delete(ctx, item.Key, item.ETag))
-			return nil
-		})
 	}
-	_ = group.Wait() // its functions return no errors
+	b.deleteSingly(ctx, single, &failed)
+	group := new(errgroup.Group)
 	group.SetLimit(batchesAtOnce)
 	for part := range slices.Chunk(batch, maxBatch) {
 		group.Go(func() error {
@@ -79,7 +75,7 @@ func (b *Bucket) DeleteAll(ctx context.Context, items []DeleteItem) map[string]e
 			return nil
 		})
 	}
-	_ = group.Wait()
+	_ = group.Wait() // its functions return no errors
 	return failed.all()
 }
 
@@ -100,6 +96,15 @@ func fitsXML(key string) bool {
 func (b *Bucket) deleteBatch(ctx context.Context, items []DeleteItem, failed *failures) {
 	for try := 1; len(items) > 0; try++ {
 		errs, err := b.deleteOnce(ctx, items)
+		if err == nil {
+			b.batches.learn(supportYes)
+		} else if !b.batches.is(supportYes) && errors.Is(classify(err), ErrNotSupported) {
+			if b.batches.learn(supportNo) {
+				b.log.Warn("the store does not remove many objects by one request: each takes its own", "err", err)
+			}
+			b.deleteSingly(ctx, items, failed)
+			return
+		}
 		var again []DeleteItem
 		for _, item := range items {
 			each := err
@@ -120,6 +125,19 @@ func (b *Bucket) deleteBatch(ctx context.Context, items []DeleteItem, failed *fa
 			return
 		}
 	}
+}
+
+// deleteSingly removes keys by a request each.
+func (b *Bucket) deleteSingly(ctx context.Context, items []DeleteItem, failed *failures) {
+	group := new(errgroup.Group)
+	group.SetLimit(b.opts.InFlight)
+	for _, item := range items {
+		group.Go(func() error {
+			failed.add(item.Key, b.Delete(ctx, item.Key, item.ETag))
+			return nil
+		})
+	}
+	_ = group.Wait() // its functions return no errors
 }
 
 // gone is the outcome for one item of a batch.
@@ -143,11 +161,22 @@ func (b *Bucket) deleteOnce(ctx context.Context, items []DeleteItem) (map[string
 	for i := range items {
 		ids[i] = types.ObjectIdentifier{Key: &items[i].Key, ETag: quote(items[i].ETag)}
 	}
-	out, err := b.s3().DeleteObjects(short, &s3.DeleteObjectsInput{
-		Bucket:              &b.opts.Bucket,
-		Delete:              &types.Delete{Objects: ids, Quiet: aws.Bool(true)},
-		RequestPayer:        b.payer(),
-		ExpectedBucketOwner: b.owner(),
+	var out *s3.DeleteObjectsOutput
+	err := b.withSums(&b.sums.deletes, func(sums bool) (err error) {
+		var opts []func(*s3.Options)
+		if !sums {
+			opts = append(opts, withContentMD5) // S3 requires one of the two
+		}
+		out, err = b.s3().DeleteObjects(short, &s3.DeleteObjectsInput{
+			Bucket:              &b.opts.Bucket,
+			Delete:              &types.Delete{Objects: ids, Quiet: aws.Bool(true)},
+			RequestPayer:        b.payer(),
+			ExpectedBucketOwner: b.owner(),
+		}, opts...)
+		if sums && err == nil {
+			b.sums.deletes.learn(supportYes)
+		}
+		return err
 	})
 	if err != nil {
 		return nil, err

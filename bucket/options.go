@@ -22,6 +22,10 @@ type Options struct {
 	RequesterPays       bool
 	ExpectedBucketOwner string // account id that must own the bucket
 
+	// Checksums is Auto, Always or Never: whether what is sent carries a CRC32C
+	// that the store checks. "" is Auto: until the store refuses them.
+	Checksums string
+
 	// Deadline bounds each metadata operation with all its retries, and each
 	// wait for progress of a transfer; 0 is 60 s.
 	Deadline time.Duration

@@ -80,7 +80,7 @@ func (b *Bucket) putOnce(ctx context.Context, in PutInput, parts bool) (stored, 
 		return s, fail(ctx, "upload", in.Key, err)
 	}
 	call := b.transfer(ctx)
-	out, err := b.s3().PutObject(call, req, expires)
+	out, err := b.putObject(call, req, expires)
 	if err != nil {
 		return callFrom(call).outcome(), fail(ctx, "PutObject", in.Key, err)
 	}

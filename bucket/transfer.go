@@ -183,11 +183,13 @@ func (o *offsetWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
+var _ manager.UploadAPIClient = (*uploadClient)(nil)
+
 // upload stores in by a multipart upload of the Uploader. in.Body must be an
 // io.SectionReader: its parts are then read in place and not buffered. The
 // conditions of in reach CompleteMultipartUpload. A failed upload is aborted.
 func (b *Bucket) upload(ctx context.Context, in *s3.PutObjectInput, size int64, opts ...func(*s3.Options)) (stored, error) {
-	client := &uploadClient{b: b}
+	client := &uploadClient{b: b, sums: &partSums{kind: sumCRC}}
 	u := manager.NewUploader(client, func(u *manager.Uploader) {
 		u.PartSize = max(b.opts.Limits.partSize(size, b.opts.PartSize), manager.MinUploadPartSize)
 		u.Concurrency = b.opts.InFlight
@@ -214,80 +216,4 @@ func (b *Bucket) upload(ctx context.Context, in *s3.PutObjectInput, size int64, 
 		at:      client.at,
 		sent:    true,
 	}, nil
-}
-
-// uploadClient gives each call of the Uploader its own bounds, and keeps what
-// the Uploader does not return. Only UploadPart runs concurrently.
-type uploadClient struct {
-	b        *Bucket
-	uploadID string
-	at       time.Time
-	commit   *call // of the call that publishes
-	record   UploadRecord
-}
-
-var _ manager.UploadAPIClient = (*uploadClient)(nil)
-
-func (c *uploadClient) PutObject(ctx context.Context, in *s3.PutObjectInput, opts ...func(*s3.Options)) (*s3.PutObjectOutput, error) {
-	call := c.b.transfer(ctx)
-	c.commit = callFrom(call)
-	out, err := c.b.s3().PutObject(call, in, opts...)
-	if err != nil {
-		return nil, fail(ctx, "PutObject", *in.Key, err)
-	}
-	c.at = serverTime(out.ResultMetadata)
-	return out, nil
-}
-
-func (c *uploadClient) CreateMultipartUpload(ctx context.Context, in *s3.CreateMultipartUploadInput, opts ...func(*s3.Options)) (*s3.CreateMultipartUploadOutput, error) {
-	short, cancel := c.b.short(ctx)
-	defer cancel()
-	c.record = c.b.recordOf(*in.Key)
-	out, err := c.b.s3().CreateMultipartUpload(short, in, opts...)
-	call := callFrom(short)
-	if err != nil {
-		if !mayHaveBegun(call, err) {
-			c.ended()
-		}
-		return nil, fail(ctx, "CreateMultipartUpload", *in.Key, err)
-	}
-	c.uploadID = aws.ToString(out.UploadId)
-	c.record.Begun(c.uploadID)
-	if call.attempts() > 1 {
-		c.b.recordOf(*in.Key) // an attempt before may have begun another one, whose id nobody knows
-	}
-	return out, nil
-}
-
-// ended is called when the store has the upload no more.
-func (c *uploadClient) ended() {
-	if c.record != nil {
-		c.record.Ended()
-	}
-}
-
-func (c *uploadClient) UploadPart(ctx context.Context, in *s3.UploadPartInput, opts ...func(*s3.Options)) (*s3.UploadPartOutput, error) {
-	out, err := c.b.s3().UploadPart(c.b.transfer(ctx), in, opts...)
-	return out, fail(ctx, "UploadPart", *in.Key, err)
-}
-
-func (c *uploadClient) CompleteMultipartUpload(ctx context.Context, in *s3.CompleteMultipartUploadInput, opts ...func(*s3.Options)) (*s3.CompleteMultipartUploadOutput, error) {
-	call, cancel := c.b.slow(ctx)
-	defer cancel()
-	c.commit = callFrom(call)
-	out, err := c.b.s3().CompleteMultipartUpload(call, in, opts...)
-	if err != nil {
-		return nil, fail(ctx, "CompleteMultipartUpload", *in.Key, err)
-	}
-	c.at = serverTime(out.ResultMetadata)
-	return out, nil
-}
-
-// AbortMultipartUpload is required by the interface; LeavePartsOnError keeps the
-// Uploader from calling it.
-func (c *uploadClient) AbortMultipartUpload(ctx context.Context, in *s3.AbortMultipartUploadInput, opts ...func(*s3.Options)) (*s3.AbortMultipartUploadOutput, error) {
-	short, cancel := c.b.short(ctx)
-	defer cancel()
-	out, err := c.b.s3().AbortMultipartUpload(short, in, opts...)
-	return out, fail(ctx, "AbortMultipartUpload", *in.Key, err)
 }

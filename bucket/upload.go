@@ -52,7 +52,11 @@ func (b *Bucket) Begin(ctx context.Context, in PutInput) (OpenUpload, error) {
 
 // begin is Begin for an input that is complete.
 func (b *Bucket) begin(ctx context.Context, in PutInput) (*openUpload, error) {
-	u := &openUpload{b: b, in: in, client: &uploadClient{b: b}}
+	sums := &partSums{kind: sumCRC}
+	if len(in.Parts) > 0 {
+		sums.kind = sumMD5
+	}
+	u := &openUpload{b: b, in: in, client: &uploadClient{b: b, sums: sums}}
 	u.mu.parts = make(map[int32]sentPart)
 	if _, err := u.client.CreateMultipartUpload(ctx, b.createRequest(in), withExpires(in.Headers.Expires)); err != nil {
 		return nil, err
@@ -167,6 +171,9 @@ func (u *openUpload) copyPart(ctx context.Context, number int32, from Object, of
 	if err != nil || out.CopyPartResult == nil {
 		return nil, fail(ctx, "UploadPartCopy", from.Key, err)
 	}
+	if crc, ok := crcFrom(out.CopyPartResult.ChecksumCRC32C); ok {
+		u.client.sums.note(number, partSum{crc, n})
+	}
 	return out.CopyPartResult.ETag, nil
 }
 
@@ -194,7 +201,7 @@ func (u *openUpload) complete(ctx context.Context, parts int, size int64) (store
 	}
 	ifMatch, ifNoneMatch := u.in.If.headers()
 	algorithm, sseKey, sum := b.ssec()
-	client := &uploadClient{b: b, uploadID: u.client.uploadID} // of this attempt
+	client := &uploadClient{b: b, sums: u.client.sums, uploadID: u.client.uploadID} // of this attempt
 	out, err := client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
 		Bucket:               &b.opts.Bucket,
 		Key:                  &key,

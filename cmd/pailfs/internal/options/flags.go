@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/pailfs/pailfs/bucket"
 	"github.com/pailfs/pailfs/cmd/pailfs/internal/lifetime"
 	"github.com/pailfs/pailfs/fs"
 )
@@ -39,6 +40,7 @@ type bucketFlags struct {
 	requesterPays             bool
 	owner                     string
 	timeout                   time.Duration
+	checksums                 choice
 }
 
 type viewFlags struct {
@@ -98,6 +100,8 @@ func (m *Mount) addBucketFlags(f *pflag.FlagSet) {
 	f.StringVar(&b.acl, "acl", "", "canned ACL of written objects")
 	f.BoolVar(&b.requesterPays, "requester-pays", false, "accept the charges of a requester-pays bucket")
 	f.StringVar(&b.owner, "expected-bucket-owner", "", "account id that must own the bucket")
+	b.checksums = choice{value: bucket.Auto, allowed: []string{bucket.Auto, bucket.Always, bucket.Never}}
+	f.Var(&b.checksums, "checksums", "let the store check a CRC32C of what is sent (auto: unless it refuses that)")
 	f.DurationVar(&b.timeout, "timeout", time.Minute, "longest time for one request with its retries")
 }
 

@@ -24,7 +24,7 @@ func (m *Mount) Bucket(log *slog.Logger) (bucket.Options, error) {
 		PathStyle: b.pathStyle, Anonymous: b.anonymous,
 		StorageClass: b.storageClass, ACL: b.acl, SSE: b.sse, SSEKMSKeyID: b.kmsKey,
 		RequesterPays: b.requesterPays, ExpectedBucketOwner: b.owner,
-		Deadline: b.timeout, Logger: log,
+		Checksums: b.checksums.value, Deadline: b.timeout, Logger: log,
 	}
 	if b.keyFile != "" {
 		key, err := readKey(b.keyFile)
