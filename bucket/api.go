@@ -119,6 +119,10 @@ type PutInput struct {
 	// From, as it is, and Body need not have them.
 	Parts []Part
 	From  Object
+	// Fill, if set, brings the bytes [off, off+n) of Body before a part of Parts is
+	// sent that has them: several at a time, while the store copies others, and
+	// again where the parts have to be sent again.
+	Fill func(ctx context.Context, off, n int64) error
 }
 
 // CopyInput is one server-side copy.

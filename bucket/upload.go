@@ -72,7 +72,7 @@ func (u *openUpload) Send(ctx context.Context, number int, body io.ReaderAt, siz
 		return err
 	}
 	src := &source{r: body}
-	etag, err := u.sendPart(ctx, int32(number), io.NewSectionReader(src, 0, size))
+	etag, err := u.sendPart(ctx, int32(number), io.NewSectionReader(src, 0, size), nil)
 	if err = src.failed(u.in.Key, err); err != nil {
 		return goneUpload(op, u.in.Key, err)
 	}
@@ -123,7 +123,8 @@ func (u *openUpload) note(op string, number int, p sentPart) error {
 	return nil
 }
 
-func (u *openUpload) sendPart(ctx context.Context, number int32, body io.Reader) (*string, error) {
+// sendPart takes the body's Content-MD5 where that is known already.
+func (u *openUpload) sendPart(ctx context.Context, number int32, body io.Reader, md5 *string) (*string, error) {
 	algorithm, key, sum := u.b.ssec()
 	out, err := u.client.UploadPart(ctx, &s3.UploadPartInput{
 		Bucket:               &u.b.opts.Bucket,
@@ -131,6 +132,7 @@ func (u *openUpload) sendPart(ctx context.Context, number int32, body io.Reader)
 		UploadId:             &u.client.uploadID,
 		PartNumber:           &number,
 		Body:                 body,
+		ContentMD5:           md5,
 		SSECustomerAlgorithm: algorithm,
 		SSECustomerKey:       key,
 		SSECustomerKeyMD5:    sum,

@@ -82,8 +82,10 @@ func (c *uploadClient) withSums(send func(sums bool) error) error {
 
 func (c *uploadClient) UploadPart(ctx context.Context, in *s3.UploadPartInput, opts ...func(*s3.Options)) (out *s3.UploadPartOutput, err error) {
 	if c.sums.kind == sumMD5 && c.b.opts.Checksums != Never {
-		if in.ContentMD5, err = md5Header(in.Body); err != nil {
-			return nil, fail(ctx, "UploadPart", *in.Key, err)
+		if in.ContentMD5 == nil {
+			if in.ContentMD5, err = md5Header(in.Body); err != nil {
+				return nil, fail(ctx, "UploadPart", *in.Key, err)
+			}
 		}
 		opts = append(opts[:len(opts):len(opts)], c.b.unsigned)
 	}

@@ -135,19 +135,19 @@ func (n *node) putInput(key string, d *cache.Draft, base bucket.Object) bucket.P
 }
 
 // put sends what of the sealed draft the store has not, and fetches what has to
-// be sent along with it.
+// be sent along with it: of an edit by parts while the store copies the others.
 func (n *node) put(ctx context.Context, d *cache.Draft, in bucket.PutInput) (bucket.Object, error) {
-	sent := []cache.Range{{Off: 0, End: in.Size}}
-	if in.Parts != nil {
-		sent = nil
-	}
-	for _, p := range in.Parts {
-		if !p.Copy {
-			sent = append(sent, cache.Range{Off: p.Off, End: p.Off + p.Len})
+	base := baseOf{n.fs.b, in.Key, in.From.ETag}
+	in.Fill = func(ctx context.Context, off, length int64) error {
+		if err := d.FillRanges(ctx, base, []cache.Range{{Off: off, End: off + length}}); err != nil {
+			return fmt.Errorf("fetching what was not written anew: %w", err)
 		}
+		return nil
 	}
-	if err := d.FillRanges(ctx, baseOf{n.fs.b, in.Key, in.From.ETag}, sent); err != nil {
-		return bucket.Object{}, fmt.Errorf("fetching what was not written anew: %w", err)
+	if in.Parts == nil {
+		if err := in.Fill(ctx, 0, in.Size); err != nil {
+			return bucket.Object{}, err
+		}
 	}
 	in.CommitID = n.commitID()
 	return n.fs.b.Put(ctx, in)

@@ -69,7 +69,7 @@ func TestEveryFlagHasAVariable(t *testing.T) {
 	m.AddFlags(f)
 	samples := map[string]string{
 		"bool": "true", "string": "x", "duration": "3s", "lifetime": "2d", "size": "64MiB", "octal": "755", "id": "7",
-		"auto|full|list": "full", "debug|info|warn|error": "warn", "text|json": "json",
+		"auto|full|list": "full", "auto|always|never": "never", "debug|info|warn|error": "warn", "text|json": "json",
 		"fail|copy|overwrite": "copy", "close|open": "open",
 	}
 	f.VisitAll(func(fl *pflag.Flag) {
