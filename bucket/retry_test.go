@@ -66,7 +66,7 @@ func TestCallsEndInTime(t *testing.T) {
 				if err := call(); !errors.Is(err, tc.want) {
 					t.Errorf("%s, %s: %v", tc.name, what, err)
 				}
-				if d := time.Since(start); d > 2*deadline {
+				if d := time.Since(start); d > deadline+20*time.Second { // a machine may be slow; a call that does not end takes minutes
 					t.Errorf("%s, %s: took %v", tc.name, what, d)
 				}
 			})
@@ -228,7 +228,7 @@ func TestCheckWithoutCredentials(t *testing.T) {
 		t.Fatal(err)
 	}
 	start := time.Now()
-	if err := b.Check(t.Context(), ""); !errors.Is(err, ErrNoCreds) || time.Since(start) > 2*time.Second {
+	if err := b.Check(t.Context(), ""); !errors.Is(err, ErrNoCreds) || time.Since(start) > 20*time.Second {
 		t.Error(time.Since(start), err)
 	}
 	if _, err := b.Head(t.Context(), "k"); !errors.Is(err, ErrNoCreds) {

@@ -20,7 +20,7 @@ func TestReadOfFailingSourceEnds(t *testing.T) {
 		m.mu.Lock()
 		r.c.mu.filling = true
 		m.mu.Unlock()
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		for off := int64(1 << 20); off < 5<<20; off += 2 << 20 {
 			if _, err := r.ReadAt(ctx, make([]byte, 2<<20), off); !errors.Is(err, errBroken) {
 				t.Errorf("limit %d: read at %d: %v, want %v", limit, off, err, errBroken)

@@ -36,7 +36,7 @@ func TestGuardOverlap(t *testing.T) {
 func TestGuardShareAndOwn(t *testing.T) {
 	g, ctx := newGuard(), context.Background()
 	r1, _ := g.share(ctx, "d/x")
-	if !within(time.Second, func() {
+	if !within(time.Minute, func() {
 		r, _ := g.share(ctx, "d/x")
 		r()
 	}) {
