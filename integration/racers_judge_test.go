@@ -20,7 +20,7 @@ const (
 // Bases that are no version.
 const (
 	raceNone   = ""  // there was no file
-	raceUnseen = "?" // whatever was there when it was opened with O_TRUNC
+	raceUnseen = "?" // what was there when it was opened with O_TRUNC, or an empty object of --exclusive=open
 )
 
 // raceEvent is one line of a racer's log.
@@ -30,7 +30,14 @@ type raceEvent struct {
 	Version string `json:"version"`
 	Base    string `json:"base"` // the version that the racer had read
 	How     string `json:"how,omitempty"`
+	By      string `json:"by,omitempty"` // the reader
 	Note    string `json:"note,omitempty"`
+}
+
+// mountOf is the part of a racer's name, or of a version's, that is the mount's.
+func mountOf(name string) string {
+	mount, _, _ := strings.Cut(name, "-")
+	return mount
 }
 
 // judge says what may not be, of one key: final is the version that is there in
@@ -42,17 +49,29 @@ type raceEvent struct {
 // one base would be a writer who lost without being told.
 func judge(events []raceEvent, final string) (bad []string) {
 	outcome, reads := map[string]string{}, map[string]bool{}
+	local := map[string]bool{} // read within the mount that wrote it
+	saw := func(id, racer string) {
+		if mountOf(id) == mountOf(racer) {
+			local[id] = true
+		} else {
+			reads[id] = true
+		}
+	}
 	next := map[string][]string{} // by base
 	for _, e := range events {
 		switch e.Outcome {
 		case raceBad:
 			bad = append(bad, fmt.Sprintf("%s %s of %s: %s", e.Version, e.How, e.Base, e.Note))
 		case raceRead:
-			reads[e.Version] = true
+			saw(e.Version, e.By)
 		default:
 			outcome[e.Version] = e.Outcome
-			if e.Base != raceNone && e.Base != raceUnseen {
+			switch {
+			case e.Base == raceNone, e.Base == raceUnseen:
+			case e.Outcome == raceStored:
 				reads[e.Base] = true
+			default:
+				saw(e.Base, e.Version)
 			}
 			if e.Outcome == raceStored && e.Base != raceUnseen {
 				next[e.Base] = append(next[e.Base], e.Version)
@@ -62,6 +81,13 @@ func judge(events []raceEvent, final string) (bad []string) {
 	for _, id := range slices.Sorted(maps.Keys(reads)) {
 		if o := outcome[id]; o != raceStored && o != raceUnknown {
 			bad = append(bad, fmt.Sprintf("%s was read: its writer knows it as %q", id, o))
+		}
+	}
+	// What was refused is seen in its own mount until the kernel has told of the
+	// close, which it does after close(2) has returned.
+	for _, id := range slices.Sorted(maps.Keys(local)) {
+		if outcome[id] == "" {
+			bad = append(bad, fmt.Sprintf("%s was read: nobody wrote it", id))
 		}
 	}
 	for _, base := range slices.Sorted(maps.Keys(next)) {
@@ -101,6 +127,10 @@ func TestRaceJudge(t *testing.T) {
 		{"refused and stored", []raceEvent{stored("a", ""), refused}, "r", `its writer knows it as "refused"`},
 		{"refused and read", []raceEvent{stored("a", ""), refused, stored("c", "r")}, "c", "r was read"},
 		{"read by a reader", []raceEvent{stored("a", ""), refused, {Outcome: raceRead, Version: "r"}}, "a", "r was read"},
+		{"read in its own mount", []raceEvent{stored("a", ""), {Outcome: raceRefused, Version: "m-1/1", Base: "a"},
+			{Outcome: raceRead, Version: "m-1/1", By: "m-0"}, {Outcome: raceRefused, Version: "m-0/1", Base: "m-1/1"}}, "a", ""},
+		{"stored on a refused base", []raceEvent{stored("a", ""), {Outcome: raceRefused, Version: "m-1/1", Base: "a"},
+			stored("m-0/1", "m-1/1")}, "m-0/1", "was read"},
 		{"back again", []raceEvent{stored("a", ""), stored("b", "a")}, "a", "again"},
 		{"gone", []raceEvent{stored("a", "")}, "", "nothing is there"},
 		{"nobody's", []raceEvent{stored("a", "")}, "x", "there is x"},

@@ -28,6 +28,8 @@ type raceOptions struct {
 	Log  string        `json:"log"`
 	Seed uint64        `json:"seed"`
 	Time time.Duration `json:"time"`
+	// Empty says that files may be empty: see raceEmpty.
+	Empty bool `json:"empty"`
 }
 
 func raceKey(n int) string { return fmt.Sprintf("race/k%02d", n) }
@@ -54,6 +56,7 @@ type racer struct {
 	raceDraw
 	name  string
 	dir   string
+	empty bool
 	count int
 	log   *raceLog
 	// Within a mount handles share what is not stored yet: its writers take
@@ -90,7 +93,7 @@ func racerCommand() int {
 	var wg sync.WaitGroup
 	for i := range raceLanes {
 		name := fmt.Sprintf("%s%d", o.Name, i)
-		r := &racer{newRaceDraw(o.Seed, name), name, o.Dir, 0, log, &locks}
+		r := &racer{newRaceDraw(o.Seed, name), name, o.Dir, o.Empty, 0, log, &locks}
 		wg.Go(func() { raceFor(o.Time, r.deed) })
 	}
 	wg.Wait()
@@ -127,7 +130,10 @@ func (r *racer) read(key string) {
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESTALE) {
 		return
 	}
-	e := raceEvent{Key: key, How: "read", Outcome: raceRead}
+	if err == nil && len(data) == 0 && r.empty {
+		return
+	}
+	e := raceEvent{Key: key, How: "read", By: r.name, Outcome: raceRead}
 	if err == nil {
 		e.Version, err = unseal(data)
 	}
@@ -178,7 +184,11 @@ func (r *racer) change(key string) {
 	}
 	var data []byte
 	if e.How != "create" {
-		if data, err = io.ReadAll(f); err == nil {
+		data, err = io.ReadAll(f)
+		switch {
+		case err == nil && len(data) == 0 && r.empty:
+			e.Base, data = raceUnseen, nil
+		case err == nil:
 			e.Base, err = unseal(data)
 		}
 	}

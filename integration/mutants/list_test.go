@@ -92,6 +92,15 @@ func mutants() []mutant {
 		{"releases under way are not seen", false, []edit{
 			{"fs/release.go", `h.n.releasing(ctx.Done())`, `_ = h.n.releasing`},
 		}, "TestPassthroughRaces", `Errno 5`},
+		{"of two racing writers one is not told", false, []edit{
+			{"bucket/put.go", `IfMatch: ifMatch,`, never("IfMatch", "ifMatch")},
+		}, "TestRaceWriters", `and all were acknowledged`},
+		{"the id of an upload is not recorded", false, []edit{
+			{"bucket/transfer.go", `c.record.Begun(c.uploadID)`, ``},
+		}, "TestCleanup", `open uploads`},
+		{"cleanup takes what a living mount is sending", false, []edit{
+			{"cmd/pailfs/internal/serve/cleanup.go", `live = append(live, u)`, ``},
+		}, "TestCleanupSparesTheLiving", `open uploads`},
 		{"a failed change has not happened", false, []edit{
 			{"fs/doubtful.go", `d.meta.Forget(key)`, `_ = key`},
 		}, "TestFailedChangeIsLookedAtAgain", `--- FAIL`},
