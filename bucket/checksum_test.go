@@ -45,7 +45,7 @@ func (s *sumCheck) serve(w http.ResponseWriter, r *http.Request) {
 func (s *sumCheck) body(r *http.Request, body string) {
 	s.check.Lock()
 	defer s.check.Unlock()
-	crc := crc32.Checksum([]byte(body), castagnoli)
+	crc := crc32.Checksum([]byte(body), castagnoli())
 	digest := md5.Sum([]byte(body))
 	if s.check.seen == nil {
 		s.check.seen = map[string]int{}

@@ -8,7 +8,8 @@ import (
 	"io"
 )
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+// castagnoli is the table of CRC32C, which the library makes once.
+func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
 
 // sumBuffer is the memory that a body is read in for its checksum, in bytes.
 const sumBuffer = 256 << 10
@@ -38,7 +39,7 @@ func rewound(body io.Reader, use io.Writer) (n int64, err error) {
 
 // crcOf is the CRC32C of body, and the count of its bytes.
 func crcOf(body io.Reader) (crc uint32, n int64, err error) {
-	h := crc32.New(castagnoli)
+	h := crc32.New(castagnoli())
 	n, err = rewound(body, h)
 	return h.Sum32(), n, err
 }

@@ -2,6 +2,7 @@ package bucket
 
 import (
 	"context"
+	"errors"
 	"io"
 	"sync"
 	"time"
@@ -273,7 +274,7 @@ func (b *Bucket) abort(ctx context.Context, key, uploadID string) bool {
 		RequestPayer:        b.payer(),
 		ExpectedBucketOwner: b.owner(),
 	})
-	if err == nil || classify(err) == ErrNotExist {
+	if err == nil || errors.Is(classify(err), ErrNotExist) {
 		return true
 	}
 	b.log.Warn("the parts of a failed upload stay until a lifecycle rule removes them",
