@@ -28,11 +28,21 @@ type listing struct {
 	counted int       // of Metadata's listed entries
 	hint    bool      // nobody has asked for it: see Walk.Hint
 	upTo    string    // of a hint: the last key that it tells of; "" is all
+	ownAt   time.Time // of the newest change of our own in the directory
 }
 
-// settles reports whether l says whether key is there.
-func (l *listing) settles(key string) bool {
+// makingWindow is how long after each change of our own in a directory a hint of
+// all of it also tells that a name is not there: who makes many files in a row
+// asks for each name first, and waits for nobody else's. It is as long as the
+// word of a HEAD counts for the open that follows.
+const makingWindow = time.Second
+
+// settles reports whether l says, at now, whether key is there.
+func (l *listing) settles(key string, now time.Time) bool {
 	if _, ok := l.find(key); ok || !l.hint {
+		return true
+	}
+	if l.upTo == "" && now.Sub(l.ownAt) < makingWindow {
 		return true
 	}
 	if _, ok := l.over[key]; ok {

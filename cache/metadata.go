@@ -118,7 +118,7 @@ func (m *Metadata) Get(key string) (e Entry, left time.Duration, s State) {
 // the part of one under way that has come by, if that may still be believed.
 func (m *Metadata) seenLocked(key string) (e Entry, at time.Time, s State) {
 	dir := ParentKey(key)
-	if l := m.freshListLocked(dir); l != nil && l.settles(key) {
+	if l := m.freshListLocked(dir); l != nil && l.settles(key, m.now()) {
 		if e, ok := l.find(key); ok {
 			return e, l.at, Found
 		}
@@ -183,6 +183,9 @@ func (m *Metadata) learnLocked(key string, rec record) {
 	dir := ParentKey(key)
 	if l := m.freshListLocked(dir); l != nil {
 		l.learn(key, rec)
+		if rec.own != 0 {
+			l.ownAt = rec.at
+		}
 		return
 	}
 	m.mu.lists.Remove(dir)
@@ -191,12 +194,43 @@ func (m *Metadata) learnLocked(key string, rec record) {
 // Changed records our own change: key now holds e.
 func (m *Metadata) Changed(e Entry) { m.change(e.Key, record{entry: e}) }
 
+// Made is Changed for a directory that this mount has just made. Where the bucket
+// has said that there was nothing at or below its key, that is a listing of it:
+// of what was there then, and a hint only (see Walk.Hint).
+func (m *Metadata) Made(e Entry) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	at, empty := m.nothingBelowLocked(e.Key)
+	m.changeLocked(e.Key, record{entry: e})
+	if empty && m.freshListLocked(e.Key) == nil {
+		m.installLocked(e.Key, &listing{at: at, over: map[string]record{}, hint: true, ownAt: m.now()})
+	}
+}
+
+// nothingBelowLocked tells when the bucket said that nothing is at the directory
+// key or below it, if that may still be believed, and was not said by a removal
+// of our own.
+func (m *Metadata) nothingBelowLocked(dir string) (at time.Time, ok bool) {
+	rec, known := m.mu.entries.Peek(dir)
+	if known && rec.own != 0 {
+		return time.Time{}, false
+	}
+	if _, at, s := m.seenLocked(dir); s == Absent {
+		return at, true
+	}
+	return rec.at, known && rec.absent && m.leftLocked(rec.at) > 0
+}
+
 // Removed records our own removal of key.
 func (m *Metadata) Removed(key string) { m.change(key, record{absent: true}) }
 
 func (m *Metadata) change(key string, rec record) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.changeLocked(key, rec)
+}
+
+func (m *Metadata) changeLocked(key string, rec record) {
 	m.mu.seq++
 	rec.own, rec.at = m.mu.seq, m.now()
 	m.mu.entries.Add(key, rec)

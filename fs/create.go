@@ -179,8 +179,12 @@ func (f *FS) putMarker(ctx context.Context, key string, cond bucket.Condition, a
 		Key: key, Body: bytes.NewReader(nil), If: cond, Metadata: attrs.Encode(former),
 		Headers: bucket.Headers{ContentType: "application/x-directory"},
 	})
-	if err == nil {
-		f.meta.Changed(cache.Entry{Key: key, Object: o})
+	switch e := (cache.Entry{Key: key, Object: o}); {
+	case err != nil:
+	case cond.Absent:
+		f.meta.Made(e)
+	default:
+		f.meta.Changed(e)
 	}
 	return o, err
 }

@@ -220,7 +220,7 @@ func (f *FS) head(ctx context.Context, key string, mark cache.Mark) (cache.Entry
 // headDir asks whether anything stands at or below a directory key. The answer
 // shows the marker's existence, not its attributes.
 func (f *FS) headDir(ctx context.Context, key string, mark cache.Mark) (cache.Entry, error) {
-	found, marker, err := f.peek(ctx, key)
+	found, marker, err := f.peek(ctx, key, mark)
 	if err != nil {
 		return cache.Entry{}, err
 	}
@@ -236,16 +236,24 @@ func (f *FS) headDir(ctx context.Context, key string, mark cache.Mark) (cache.En
 // peek lists the first key at or below a directory key. An empty page that is
 // still truncated is followed. A directory without marker comes back as a
 // described object: there is nothing more to ask.
-func (f *FS) peek(ctx context.Context, key string) (found bool, marker bucket.Object, err error) {
+func (f *FS) peek(ctx context.Context, key string, mark cache.Mark) (found bool, marker bucket.Object, err error) {
 	err = bucket.ListAll(ctx, f.b, bucket.ListInput{Prefix: key, MaxKeys: 1}, func(p bucket.Page) error {
 		if len(p.Objects) == 0 {
 			return nil
 		}
 		found = true
-		if p.Objects[0].Key == key {
+		first := p.Objects[0].Key
+		if first == key {
 			marker = p.Objects[0]
-		} else {
-			marker = noMarker(key)
+			return errStop
+		}
+		marker = noMarker(key)
+		// The first key of all is also the first below each directory on its way,
+		// whose marker would come before it: a walk down there asks less.
+		for i, c := range first {
+			if c == '/' && i >= len(key) {
+				f.meta.Put(cache.Entry{Key: first[:i+1], Object: noMarker(first[:i+1])}, mark)
+			}
 		}
 		return errStop
 	})

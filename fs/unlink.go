@@ -149,7 +149,7 @@ func (f *FS) ensureDir(ctx context.Context, dir string) error {
 	if empty, known := f.meta.Empty(dir); known && !empty {
 		return nil
 	}
-	found, _, err := f.peek(ctx, dir)
+	found, _, err := f.peek(ctx, dir, f.meta.Mark())
 	if err != nil || found {
 		return err
 	}
