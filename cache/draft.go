@@ -48,6 +48,10 @@ type Draft struct {
 		sealed    bool
 		free      chan struct{} // closed when the seal is lifted or the draft ends
 		ended     bool          // dropped or kept
+
+		begin   func(context.Context) (PartUpload, error) // of an upload while it is written; nil: none
+		sender  *sender                                   // of that upload, until it has ended
+		spoiled error                                     // of a write that failed: the content is not what was meant
 	}
 }
 
@@ -113,7 +117,8 @@ func (d *Draft) lockUnsealed(ctx context.Context) error {
 
 // WriteAt writes p at off, and waits while the draft is sealed; ctx interrupts
 // that wait. After a short write exactly the n bytes are part of the content.
-// An error of the local file passes through: errors.Is(err, syscall.ENOSPC).
+// An error of the local file passes through: errors.Is(err, syscall.ENOSPC). It
+// spoils the draft (see Spoiled).
 func (d *Draft) WriteAt(ctx context.Context, p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, fmt.Errorf("write at %d: %w", off, syscall.EINVAL)
@@ -131,13 +136,15 @@ func (d *Draft) WriteAt(ctx context.Context, p []byte, off int64) (int, error) {
 	n, err := d.file.WriteAt(p, off)
 	if n > 0 {
 		d.mu.changes++
-		end := off + int64(n)
+		old, end := d.mu.size, off+int64(n)
 		d.mu.present.Add(off, end)
 		d.mu.written.Add(off, end)
 		d.mu.size = max(d.mu.size, end)
 		d.mu.dirty = true
+		d.sendLocked(min(off, old), end)
 	}
 	if err != nil {
+		d.mu.spoiled = err
 		return n, fmt.Errorf("stage %d bytes at %d: %w", len(p), off, err)
 	}
 	return n, nil
@@ -154,6 +161,9 @@ func (d *Draft) Truncate(ctx context.Context, size int64) error {
 	}
 	defer d.mu.Unlock()
 	if size == d.mu.size {
+		if size == 0 {
+			d.mu.spoiled = nil
+		}
 		return nil
 	}
 	if d.mu.pinned {
@@ -162,6 +172,10 @@ func (d *Draft) Truncate(ctx context.Context, size int64) error {
 	if err := d.file.Truncate(size); err != nil {
 		return fmt.Errorf("truncate stage file to %d: %w", size, err)
 	}
+	if size == 0 {
+		d.mu.spoiled = nil
+	}
+	d.cutLocked(min(size, d.mu.size))
 	d.mu.size = size
 	d.mu.present.Clip(size)
 	d.mu.written.Clip(size)
@@ -263,6 +277,7 @@ func (d *Draft) end() bool {
 		return false
 	}
 	d.mu.ended = true
+	d.endSenderLocked(false)
 	d.liftLocked()
 	return true
 }

@@ -83,6 +83,14 @@ func (r *Ranges) Covers(off, end int64) bool {
 	return i < len(r.list) && r.list[i].Off <= off && r.list[i].End >= end
 }
 
+// Prefix is up to where the set has everything from 0 on.
+func (r *Ranges) Prefix() int64 {
+	if len(r.list) == 0 || r.list[0].Off > 0 {
+		return 0
+	}
+	return r.list[0].End
+}
+
 // List returns a copy of the ranges, in order.
 func (r *Ranges) List() []Range { return slices.Clone(r.list) }
 

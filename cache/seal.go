@@ -49,6 +49,7 @@ func (d *Draft) Unseal(committed bool) {
 		d.mu.written.Clear()
 		d.mu.baseLimit = d.mu.size
 		d.mu.epoch++
+		d.endSenderLocked(false)
 	}
 	d.liftLocked()
 }

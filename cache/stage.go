@@ -37,6 +37,7 @@ type Stage struct {
 	log  *slog.Logger
 
 	journal *Journal
+	streams *streams // nil: content is sent when it is committed
 
 	mu struct {
 		sync.Mutex
@@ -159,6 +160,9 @@ func (s *Stage) Close() error {
 	s.mu.Unlock()
 	for _, d := range live {
 		d.Drop()
+	}
+	if s.streams != nil {
+		s.streams.wg.Wait()
 	}
 
 	gate, err := lockGate(s.top)

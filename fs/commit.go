@@ -92,20 +92,17 @@ func (n *node) commitIf(ctx context.Context, key string, wanted func() bool) err
 
 // store uploads the sealed draft.
 func (n *node) store(ctx context.Context, key string, d *cache.Draft) (bucket.Object, error) {
-	base := n.version()
-	if base.ETag != "" && !base.Full { // its headers and metadata are carried over
-		var err error
-		if base, err = n.described(ctx, key); err != nil {
-			return bucket.Object{}, gone(err)
-		}
+	if err := d.Spoiled(); err != nil {
+		return bucket.Object{}, fmt.Errorf("a write has failed, and a part of what was meant is not stored: %w", err)
 	}
-	in := n.putInput(key, d, base)
-	if base.TagCount > 0 {
-		var err error
-		if in.Tagging, err = n.fs.b.Tags(ctx, key); err != nil {
-			return bucket.Object{}, fmt.Errorf("fetching the tags: %w", err)
-		}
+	in, attrs, err := n.describeInput(ctx, key)
+	if err != nil {
+		return bucket.Object{}, err
 	}
+	if o, done, err := n.storeSent(ctx, d, in, attrs); done {
+		return o, err
+	}
+	in.Body, in.Size = d.Body(), d.Size()
 	if !n.fs.wholeOnly.Load() {
 		in.Parts = n.fs.b.PlanParts(in.Size, spans(d.Unwritten()))
 	}
@@ -122,15 +119,8 @@ func (n *node) store(ctx context.Context, key string, d *cache.Draft) (bucket.Ob
 
 // putInput is the sealed draft as an object: the next version of base.
 func (n *node) putInput(key string, d *cache.Draft, base bucket.Object) bucket.PutInput {
-	n.mu.Lock()
-	attrs := n.mu.attrs
-	n.mu.Unlock()
-	in := bucket.PutInput{
-		Key: key, Body: d.Body(), Size: d.Size(), If: bucket.Condition{ETag: base.ETag, Absent: base.ETag == ""},
-		Headers: base.Headers, StorageClass: base.StorageClass, Metadata: attrs.Encode(base.Metadata),
-		From: base,
-	}
-	in.From.Key = key
+	in, _ := n.inputOver(key, base)
+	in.Body, in.Size = d.Body(), d.Size()
 	return in
 }
 

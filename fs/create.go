@@ -80,7 +80,7 @@ func (n *node) Create(ctx context.Context, name string, flags uint32, mode uint3
 	}
 	n.touch()
 	child.fillEntry(out, n.fs.meta.TTL())
-	return child.EmbeddedInode(), h, fuse.FOPEN_KEEP_CACHE, 0
+	return child.EmbeddedInode(), h, fuse.FOPEN_KEEP_CACHE | h.directly(flags), 0
 }
 
 // newFile is a file with an empty draft, standing at key. The draft is dirty, unless
@@ -91,6 +91,7 @@ func (f *FS) newFile(ctx context.Context, key string, mode, flags uint32) (*node
 		return nil, err
 	}
 	n := newNode(f, kindFile)
+	d.SendBy(n.beginUpload)
 	n.mu.draft, n.mu.known = d, true
 	n.mu.attrs = f.newAttrs(ctx, kindFile, mode)
 	n.mu.ctime = *n.mu.attrs.Mtime

@@ -129,6 +129,9 @@ func Mount(dir string, o Options) (Server, error) {
 		tree: newTree(), guard: newGuard(),
 	}
 	f.b = doubtful{o.Bucket, f.meta}
+	if !o.Writeback { // else a close must not wait for the store, nor the store see what a later close replaces
+		stage.Stream(o.Bucket.Layout(), streamParts)
+	}
 	if o.CacheDir != "" {
 		f.disk, err = cache.OpenDisk(cache.DiskOptions{Dir: o.CacheDir, Size: o.CacheSize, MinFree: o.CacheMinFree, Log: o.Logger})
 		if err != nil {

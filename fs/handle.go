@@ -26,6 +26,7 @@ var (
 type fileHandle struct {
 	n      *node
 	write  bool
+	direct bool          // the kernel keeps no pages of what is written by it
 	passed bool          // the kernel reads n's backing file, and does not ask us
 	reader *cache.Reader // guarded by n.mu; nil where there was local content, or none at all, at open
 }
@@ -157,6 +158,9 @@ func (h *fileHandle) Allocate(ctx context.Context, off, size uint64, mode uint32
 func (h *fileHandle) Flush(ctx context.Context) syscall.Errno {
 	if !h.write {
 		return 0
+	}
+	if h.direct {
+		h.n.shared()
 	}
 	return h.n.fs.fail("flush", h.n.key(), h.n.publish(ctx))
 }

@@ -30,6 +30,7 @@ func (n *node) ensureDraft() (*cache.Draft, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.SendBy(n.beginUpload)
 	n.mu.draft = d
 	return d, nil
 }
@@ -39,7 +40,7 @@ func (n *node) wrote() {
 	now := time.Now()
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.mu.ctime, n.mu.attrs.Mtime = now, &now
+	n.mu.ctime, n.mu.attrs.Mtime, n.mu.timed = now, &now, false
 }
 
 // dropIdle lets go of local content that is stored, or never will be as its

@@ -46,6 +46,7 @@ type node struct {
 		obj     bucket.Object     // the version shown; ETag "" when nothing is stored
 		attrs   bucket.Attributes // as stored, or as set here and to be committed
 		known   bool              // attrs are what the bucket has, or what we set
+		timed   bool              // somebody has set the mtime of attrs: it is not that of a write
 		asked   time.Time         // when the last HEAD began that found obj to be the newest version
 		ctime   time.Time         // last change made here
 		draft   *cache.Draft      // local content, if any

@@ -18,7 +18,7 @@ type notifier struct {
 }
 
 type name struct {
-	parent, name string
+	parent, name string // "": only the pages
 	node         *node
 }
 
@@ -38,8 +38,15 @@ func (q *notifier) entry(n *node) {
 	if !ok {
 		return
 	}
+	q.put(name{cache.ParentKey(key), shown, n})
+}
+
+// pages asks the kernel to drop the pages it has of n.
+func (q *notifier) pages(n *node) { q.put(name{node: n}) }
+
+func (q *notifier) put(it name) {
 	select {
-	case q.queue <- name{cache.ParentKey(key), shown, n}:
+	case q.queue <- it:
 	default:
 	}
 }
@@ -59,12 +66,12 @@ func (q *notifier) forget(key string) {
 func (q *notifier) run() {
 	defer close(q.done)
 	for it := range q.queue {
-		if p := q.f.tree.at(it.parent); p != nil {
+		if p := q.f.tree.at(it.parent); p != nil && it.name != "" {
 			// ENOENT: the kernel has forgotten it already.
 			_ = p.EmbeddedInode().NotifyEntry(it.name)
 		}
 		if it.node != nil {
-			_ = it.node.EmbeddedInode().NotifyContent(0, 0) // the pages of what was given up
+			_ = it.node.EmbeddedInode().NotifyContent(0, 0) // of what was given up, or written past them
 		}
 	}
 }

@@ -53,6 +53,9 @@ func (n *node) Open(ctx context.Context, flags uint32) (fusefs.FileHandle, uint3
 		}
 	}
 	how := uint32(fuse.FOPEN_KEEP_CACHE)
+	if truncate {
+		how |= h.directly(flags)
+	}
 	if !write {
 		how |= fuse.FOPEN_NOFLUSH // its close stores nothing: one request less
 	}

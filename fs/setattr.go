@@ -113,7 +113,9 @@ func (n *node) setAttrs(ctx context.Context, change func(*bucket.Attributes, uin
 	n.mu.Lock()
 	d, gone := n.mu.draft, false
 	if local := d != nil && d.Dirty(); local {
+		before := n.mu.attrs.Mtime
 		change(&n.mu.attrs, n.kind)
+		n.mu.timed = n.mu.timed || n.mu.attrs.Mtime != before
 		n.mu.ctime = now
 		n.mu.Unlock()
 		d.MarkDirty()

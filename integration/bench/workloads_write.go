@@ -29,8 +29,10 @@ func writeBig(t *task, r *report) error {
 	return r.timed(func() error { return writeThrough(t.path(t.Dir+"new.bin"), t.Sizes.Big) })
 }
 
+// writeThrough opens the file as cp and dd do: only for writing. os.Create would
+// ask for reading as well, which a file system has to keep pages for.
 func writeThrough(name string, size int64) error {
-	f, err := os.Create(name)
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
 	if err != nil {
 		return err
 	}
