@@ -145,6 +145,9 @@ func (d *Draft) WriteAt(ctx context.Context, p []byte, off int64) (int, error) {
 	}
 	if err != nil {
 		d.mu.spoiled = err
+		if off+int64(len(p)) > d.mu.size { // os.File.WriteAt does not count the bytes before an error
+			err = errors.Join(err, d.file.Truncate(d.mu.size))
+		}
 		return n, fmt.Errorf("stage %d bytes at %d: %w", len(p), off, err)
 	}
 	return n, nil

@@ -194,30 +194,36 @@ func TestFullStage(t *testing.T) {
 	tinyDisk(t, disk, "12m")
 	m := e.mount(t, mountOptions{args: []string{"--stage-dir", filepath.Join(disk, "stage")}})
 	e.s3.put(t, "old", "former content")
-	for _, key := range []string{"old", "new"} {
-		m.py(t, fmt.Sprintf(`
-fd=os.open(MNT+'/%s', os.O_WRONLY|os.O_CREAT|os.O_TRUNC)
+	const script = `
 def fails(do):
     try: do()
     except OSError as e: return e.errno
     return 0
 def fill():
     for i in range(20): os.write(fd, bytes([i+1])*(1<<20))
+fd=os.open(MNT+'/old', os.O_WRONLY|os.O_CREAT|os.O_TRUNC)
 if fails(fill)!=errno.ENOSPC: raise Exception('all of it was taken')
 if fails(lambda: os.fsync(fd))!=errno.ENOSPC: raise Exception('fsync')
+`
+	// Room for the record of what is kept: a disk without any leaves it pending.
+	ballast := filepath.Join(disk, "ballast")
+	m.sh(t, "head -c 1M /dev/zero > "+ballast)
+	m.py(t, script+fmt.Sprintf(`
+os.unlink('%s')
+if fails(lambda: os.close(fd))!=errno.ENOSPC: raise Exception('close')
+`, ballast))
+	if got := e.s3.get(t, "old"); got != "former content" {
+		t.Errorf("%q is stored", clip(got))
+	}
+	waitFor(t, func() bool { return strings.Contains(m.sh(t, `$PAILFS recover $MNT`), "MiB") }) // at the release, after close
+	m.sh(t, `mkdir $W/saved; $PAILFS recover $MNT --save-to $W/saved; [ $(stat -c %s $W/saved/*) -gt 10000000 ]`)
+	m.py(t, script+`
 os.ftruncate(fd, 0)
 os.lseek(fd, 0, 0)
 os.write(fd, b'anew')
-os.fsync(fd)
-try: fill()
-except OSError: pass
-if fails(lambda: os.close(fd))!=errno.ENOSPC: raise Exception('close')
-`, key))
-		if got := e.s3.get(t, key); got != "anew" {
-			t.Errorf("%s: %q is stored", key, clip(got))
-		}
-		m.sh(t, `$PAILFS recover $MNT | awk '/MiB/ {print $1}' | xargs $PAILFS recover $MNT --discard`)
-	}
+os.close(fd)
+`)
+	m.wantFile(t, "old", "anew")
 }
 
 func waitFor(t *testing.T, is func() bool) {
