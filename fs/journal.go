@@ -71,6 +71,9 @@ func (n *node) intend(ctx context.Context) error {
 
 // writeDown puts the sealed draft into the journal. The caller has the commits.
 func (n *node) writeDown(key string, d *cache.Draft) error {
+	if err := d.Spoiled(); err != nil {
+		return err // the commit says so
+	}
 	n.mu.Lock()
 	in := cache.Intent{
 		ID: rand.Text(), Key: key, Since: time.Now(), Base: n.mu.obj, Attrs: n.mu.attrs,
