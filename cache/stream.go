@@ -110,7 +110,7 @@ func (s *sender) takeLocked() (number int, ok bool) {
 	case s.mu.ended || s.mu.failed != nil:
 		return 0, false
 	case s.mu.total >= 0:
-		return s.mu.sending.rest(s.mu.total)
+		return s.mu.rest(s.mu.total)
 	}
 	return s.mu.next(s.mu.head)
 }
