@@ -11,7 +11,8 @@ import (
 // castagnoli is the table of CRC32C, which the library makes once.
 func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
 
-// sumBuffer is the memory that a body is read in for its checksum, in bytes.
+// sumBuffer is the memory that a body is read in for its checksum, in bytes; of
+// one that is smaller, as much as that.
 const sumBuffer = 256 << 10
 
 // rewind sets body to its start: the SDK sends what lies after where it is.
@@ -24,13 +25,26 @@ func rewind(body io.Reader) error {
 	return err
 }
 
+// length is the size of body in bytes. Its place is undefined after that.
+func length(body io.Reader) (int64, error) {
+	s, ok := body.(io.Seeker)
+	if !ok {
+		return 0, errors.New("the body cannot be read twice")
+	}
+	return s.Seek(0, io.SeekEnd)
+}
+
 // rewound runs use over all of body, and leaves body at its start.
 func rewound(body io.Reader, use io.Writer) (n int64, err error) {
+	size, err := length(body)
+	if err != nil {
+		return 0, err
+	}
 	if err = rewind(body); err != nil {
 		return 0, err
 	}
 	// Hidden, or io.Copy would have the one write of the size of the other.
-	n, err = io.CopyBuffer(struct{ io.Writer }{use}, struct{ io.Reader }{body}, make([]byte, sumBuffer))
+	n, err = io.CopyBuffer(struct{ io.Writer }{use}, struct{ io.Reader }{body}, make([]byte, min(max(size, 1), sumBuffer)))
 	if err != nil {
 		return n, err
 	}

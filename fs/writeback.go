@@ -15,6 +15,10 @@ const (
 	uploadParallel = 16
 	// uploadDelay lets a file that is written again at once go up once.
 	uploadDelay = 100 * time.Millisecond
+	// uploadHold is for how long at most uploads that are due wait while one close
+	// comes less than uploadDelay after the other: a program that writes many
+	// files has the machine for itself until it is done.
+	uploadHold = time.Second
 	// An upload that fails is tried again after a pause that doubles.
 	minRetry = time.Second
 	maxRetry = 30 * time.Second
@@ -38,6 +42,7 @@ type writeback struct {
 		jobs    map[*node]*job // queued or running
 		queue   jobQueue
 		running int
+		closed  time.Time // when a file was queued last
 	}
 }
 
@@ -66,6 +71,7 @@ func (w *writeback) stop() {
 func (w *writeback) queue(n *node) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.mu.closed = time.Now()
 	if w.mu.jobs[n] == nil {
 		j := &job{n: n}
 		w.mu.jobs[n] = j
@@ -104,7 +110,7 @@ func (w *writeback) begin() time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for len(w.mu.queue) > 0 && w.mu.running < uploadParallel {
-		if left := time.Until(w.mu.queue[0].due); left > 0 {
+		if left := uploadIn(time.Now(), w.mu.queue[0].due, w.mu.closed); left > 0 {
 			return left
 		}
 		j := heap.Pop(&w.mu.queue).(*job)
@@ -112,6 +118,19 @@ func (w *writeback) begin() time.Duration {
 		w.wg.Go(func() { w.end(j, w.upload(j.n)) })
 	}
 	return 0
+}
+
+// uploadIn is how long, from now, an upload that is due then is to wait where a
+// file was closed last at closed.
+func uploadIn(now, due, closed time.Time) time.Duration {
+	at := due
+	if quiet := closed.Add(uploadDelay); quiet.After(at) {
+		at = quiet
+		if last := due.Add(uploadHold); last.Before(at) {
+			at = last
+		}
+	}
+	return at.Sub(now)
 }
 
 // upload stores what the journal has of n. What is refused for good becomes a
