@@ -21,8 +21,8 @@ type lister struct {
 	marker bool       // the directory's own marker was listed
 	count  int        // entries so far
 
-	edited map[string]bool // keys of stored files that were being written when it began
-	shown  map[string]bool // keys of files being written that had their turn
+	edited map[string]bool // keys of files that were being written when it began: whether they were stored
+	shown  map[string]bool // those of them, and of others being written, that had their turn
 }
 
 func (f *FS) newLister(dir string) *lister {
@@ -110,10 +110,12 @@ func (l *lister) name(entries []cache.Entry, last string, final bool) []item {
 	return items
 }
 
-// note remembers the files being written that have had their turn.
+// note remembers the files being written, or that were when it began, that have
+// had their turn.
 func (l *lister) note(items []item) []item {
 	for _, it := range items {
-		if n := l.f.tree.at(it.entry.Key); n != nil && n.isDirty() {
+		_, began := l.edited[it.entry.Key]
+		if n := l.f.tree.at(it.entry.Key); began || n != nil && n.isDirty() {
 			l.shown[it.entry.Key] = true
 		}
 	}
@@ -130,8 +132,29 @@ func (l *lister) pending() []item {
 		if l.shown[key] || n.version().ETag != "" && !l.edited[key] || l.f.tree.at(key) != n {
 			continue
 		}
+		l.shown[key] = true
 		if name, ok := nameOf(lastPart(key)); ok {
 			items = append(items, item{name: name, entry: cache.Entry{Key: key}})
+		}
+	}
+	return append(items, l.storedSince()...)
+}
+
+// storedSince are the files that were being written when the listing began, and
+// that were stored behind its back: after the entries were looked at, and before
+// the files being written were.
+func (l *lister) storedSince() []item {
+	var items []item
+	for key := range l.edited {
+		n := l.f.tree.at(key)
+		if l.shown[key] || n == nil || n.gone() || n.version().ETag == "" {
+			continue
+		}
+		if _, _, s := l.f.meta.Get(key); s == cache.Absent {
+			continue
+		}
+		if name, ok := nameOf(lastPart(key)); ok {
+			items = append(items, item{name: name, entry: cache.Entry{Key: key, Object: n.version()}})
 		}
 	}
 	return items

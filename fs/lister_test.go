@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	fusefs "github.com/hanwen/go-fuse/v2/fs"
 	"pgregory.net/rapid"
 
 	"github.com/pailfs/pailfs/bucket"
@@ -151,5 +152,56 @@ func TestLongDirectory(t *testing.T) {
 	}
 	if _, ok := f.meta.List(""); ok {
 		t.Error("a listing of 300,000 entries was kept")
+	}
+}
+
+// A file that is being written when a listing begins is in it, also where it is
+// stored after the listing's entries were looked at.
+func TestStoredDuringListing(t *testing.T) {
+	f := &FS{opt: Options{}.withDefaults(), tree: newTree(), meta: cache.NewMetadata(time.Minute)}
+	f.log = f.opt.Logger
+	f.root = f.tree.addRoot(f, "")
+	fusefs.NewNodeFS(f.root, nil) // inodes need it; nothing is mounted
+	var err error
+	if f.stage, err = cache.OpenStage(t.TempDir(), f.log); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := f.stage.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	file := func(key string) *node {
+		n, err := f.newFile(t.Context(), key, 0, 0o644)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	store := func(n *node) {
+		if err := n.draft().Seal(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		o := bucket.Object{Key: n.key(), ETag: "e"}
+		n.setEdited(o)
+		f.changed(cache.Entry{Key: o.Key, Object: o})
+		n.draft().Unseal(true)
+	}
+	file("waiting")
+	stored, listed, removed := file("stored"), file("listed"), file("removed")
+	l := f.newLister("")
+	for _, n := range []*node{stored, listed, removed} {
+		store(n)
+	}
+	f.meta.Removed("removed")
+	f.tree.remove(removed)
+	l.note([]item{{name: "listed", entry: cache.Entry{Key: "listed"}}})
+	var names []string
+	for _, it := range l.pending() {
+		names = append(names, it.name)
+	}
+	slices.Sort(names)
+	if want := []string{"stored", "waiting"}; !slices.Equal(names, want) {
+		t.Errorf("%q besides what was listed, want %q", names, want)
 	}
 }
