@@ -150,8 +150,11 @@ func (l *lister) storedSince() []item {
 		if l.shown[key] || n == nil || n.gone() || n.version().ETag == "" {
 			continue
 		}
-		if _, _, s := l.f.meta.Get(key); s == cache.Absent {
-			continue
+		// Its commit makes it known before the draft is clean.
+		if dirty := n.isDirty(); !dirty {
+			if _, _, s := l.f.meta.Get(key); s == cache.Absent {
+				continue // removed since
+			}
 		}
 		if name, ok := nameOf(lastPart(key)); ok {
 			items = append(items, item{name: name, entry: cache.Entry{Key: key, Object: n.version()}})

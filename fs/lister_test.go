@@ -178,18 +178,25 @@ func TestStoredDuringListing(t *testing.T) {
 		}
 		return n
 	}
-	store := func(n *node) {
+	seal := func(n *node) {
 		if err := n.draft().Seal(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+	}
+	store := func(n *node) {
+		seal(n)
 		o := bucket.Object{Key: n.key(), ETag: "e"}
 		n.setEdited(o)
 		f.changed(cache.Entry{Key: o.Key, Object: o})
 		n.draft().Unseal(true)
 	}
 	file("waiting")
+	halfway := file("halfway")
 	stored, listed, removed := file("stored"), file("listed"), file("removed")
+	f.meta.Walk("").Done() // a listing that has none of them
 	l := f.newLister("")
+	seal(halfway)
+	halfway.setEdited(bucket.Object{Key: "halfway", ETag: "e"}) // and not yet made known
 	for _, n := range []*node{stored, listed, removed} {
 		store(n)
 	}
@@ -201,7 +208,7 @@ func TestStoredDuringListing(t *testing.T) {
 		names = append(names, it.name)
 	}
 	slices.Sort(names)
-	if want := []string{"stored", "waiting"}; !slices.Equal(names, want) {
+	if want := []string{"halfway", "stored", "waiting"}; !slices.Equal(names, want) {
 		t.Errorf("%q besides what was listed, want %q", names, want)
 	}
 }
