@@ -28,21 +28,46 @@ type listing struct {
 	counted int       // of Metadata's listed entries
 	hint    bool      // nobody has asked for it: see Walk.Hint
 	upTo    string    // of a hint: the last key that it tells of; "" is all
-	ownAt   time.Time // of the newest change of our own in the directory
+	made    making    // of a directory that this mount has made
 }
 
-// makingWindow is how long after each change of our own in a directory a hint of
-// all of it also tells that a name is not there: who makes many files in a row
-// asks for each name first, and waits for nobody else's. It is as long as the
-// word of a HEAD counts for the open that follows.
-const makingWindow = time.Second
+// making is how a directory that this mount has made is filled.
+type making struct {
+	here  bool      // it was made here
+	files int       // changes of our own in it, each less than makingWindow after the one before
+	at    time.Time // of the newest of them
+}
+
+// Who makes many files in a row in a new directory asks for each name first, and
+// waits for nobody else's: after makingFiles of them, and for makingWindow after
+// each, a name that is not known there is not there. The window is as long as the
+// word of a HEAD counts for the open that follows. In all other directories others
+// may have put something that is looked for at once.
+const (
+	makingWindow = time.Second
+	makingFiles  = 3
+)
+
+// changed notes a change of our own.
+func (m *making) changed(at time.Time) {
+	if at.Sub(m.at) >= makingWindow {
+		m.files = 0
+	}
+	m.at = at
+	m.files++
+}
+
+// goesOn tells, at now, that files are being made one after the other.
+func (m *making) goesOn(now time.Time) bool {
+	return m.here && m.files >= makingFiles && now.Sub(m.at) < makingWindow
+}
 
 // settles reports whether l says, at now, whether key is there.
 func (l *listing) settles(key string, now time.Time) bool {
 	if _, ok := l.find(key); ok || !l.hint {
 		return true
 	}
-	if l.upTo == "" && now.Sub(l.ownAt) < makingWindow {
+	if l.made.goesOn(now) {
 		return true
 	}
 	if _, ok := l.over[key]; ok {

@@ -17,8 +17,14 @@ func TestMadeDirectoryIsEmpty(t *testing.T) {
 
 	m.PutAbsent("d/", m.Mark())
 	m.Made(made("d/"))
-	if s := state("d/a"); s != Absent {
-		t.Errorf("a name in a directory that was just made: %v, want Absent", s)
+	for i := range makingFiles {
+		if s := state("d/b"); s != Unknown {
+			t.Errorf("after %d files: %v, want Unknown", i, s)
+		}
+		m.Changed(made("d/a"))
+	}
+	if s := state("d/b"); s != Absent {
+		t.Errorf("after %d files: %v, want Absent", makingFiles, s)
 	}
 	if _, known := m.List("d/"); known {
 		t.Error("a listing that nobody has asked for is shown")
@@ -37,10 +43,36 @@ func TestMadeDirectoryIsEmpty(t *testing.T) {
 	if s := state("d/b"); s != Unknown {
 		t.Errorf("after the window: %v, want Unknown", s)
 	}
-	now = now.Add(5*time.Second - 3*makingWindow)
 	m.Changed(made("d/c"))
 	if s := state("d/b"); s != Unknown {
+		t.Errorf("after a single file: %v, want Unknown", s)
+	}
+	now = now.Add(5*time.Second - 3*makingWindow)
+	for range makingFiles {
+		m.Changed(made("d/c"))
+	}
+	if s := state("d/b"); s != Unknown {
 		t.Errorf("after the time to live: %v, want Unknown", s)
+	}
+}
+
+// A listing that comes while a new directory is filled ends nothing.
+func TestMadeDirectoryIsListed(t *testing.T) {
+	m := NewMetadata(time.Minute)
+	m.PutAbsent("d/", m.Mark())
+	m.Made(made("d/"))
+	for range makingFiles {
+		m.Changed(made("d/a"))
+	}
+	w := m.Walk("d/")
+	w.Hint(false)
+	w.Add([]Entry{made("d/a"), made("d/x")}, "d/x")
+	w.Done()
+	if _, _, s := m.Get("d/b"); s != Absent {
+		t.Errorf("%v, want Absent", s)
+	}
+	if _, _, s := m.Get("d/x"); s != Found {
+		t.Errorf("what the listing has: %v, want Found", s)
 	}
 }
 
@@ -53,29 +85,25 @@ func TestMadeWhereSomethingMayBe(t *testing.T) {
 		m := NewMetadata(time.Minute)
 		before(m)
 		m.Made(made("d/"))
+		for range makingFiles {
+			m.Changed(made("d/x"))
+		}
 		if _, _, s := m.Get("d/a"); s != Unknown {
 			t.Errorf("%s: %v, want Unknown", name, s)
 		}
 	}
 }
 
-func TestHintTellsOfAbsenceWhileWeWrite(t *testing.T) {
-	now := time.Now()
+func TestHintNeverTellsOfAbsence(t *testing.T) {
 	m := NewMetadata(time.Minute)
-	m.now = func() time.Time { return now }
 	w := m.Walk("d/")
 	w.Hint(false)
 	w.Add([]Entry{made("d/x")}, "d/x")
 	w.Done()
-	if _, _, s := m.Get("d/a"); s != Unknown {
-		t.Errorf("before any change: %v, want Unknown", s)
-	}
-	m.Changed(made("d/y"))
-	if _, _, s := m.Get("d/a"); s != Absent {
-		t.Errorf("after a change: %v, want Absent", s)
-	}
-	now = now.Add(makingWindow)
-	if _, _, s := m.Get("d/a"); s != Unknown {
-		t.Errorf("later: %v, want Unknown", s)
+	for range 2 * makingFiles {
+		m.Changed(made("d/y"))
+		if _, _, s := m.Get("d/a"); s != Unknown {
+			t.Errorf("%v, want Unknown", s)
+		}
 	}
 }

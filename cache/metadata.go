@@ -184,7 +184,7 @@ func (m *Metadata) learnLocked(key string, rec record) {
 	if l := m.freshListLocked(dir); l != nil {
 		l.learn(key, rec)
 		if rec.own != 0 {
-			l.ownAt = rec.at
+			l.made.changed(rec.at)
 		}
 		return
 	}
@@ -203,7 +203,7 @@ func (m *Metadata) Made(e Entry) {
 	at, empty := m.nothingBelowLocked(e.Key)
 	m.changeLocked(e.Key, record{entry: e})
 	if empty && m.freshListLocked(e.Key) == nil {
-		m.installLocked(e.Key, &listing{at: at, over: map[string]record{}, hint: true, ownAt: m.now()})
+		m.installLocked(e.Key, &listing{at: at, over: map[string]record{}, hint: true, made: making{here: true}})
 	}
 }
 

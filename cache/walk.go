@@ -43,9 +43,7 @@ func (m *Metadata) Walk(dir string) *Walk {
 
 // Hint makes the listing one that was made to spare questions, and that nobody
 // has seen: it tells what is there. That a name is not in it says nothing, since
-// who has not looked yet expects to find what others have just put there; but for
-// the while in which this mount itself puts one file there after the other
-// (makingWindow).
+// who has not looked yet expects to find what others have just put there.
 // With goOn it continues where the Part before it ended.
 func (w *Walk) Hint(goOn bool) {
 	w.m.mu.Lock()
@@ -213,10 +211,7 @@ func (w *Walk) installLocked(l *listing) {
 		l.learn(k, rec)
 	}
 	if before := w.m.freshListLocked(w.dir); before != nil {
-		l.ownAt = before.ownAt
-	}
-	for _, rec := range w.own {
-		l.ownAt = maxTime(l.ownAt, rec.at)
+		l.made = before.made
 	}
 	l.newest = newestOf(l.entries)
 	if !w.void && l.size() <= maxListed {
