@@ -42,7 +42,7 @@ func (tr *trial) check(t *testing.T) (bad []string, note string) {
 		switch {
 		case e.Kind == logAck:
 			acks++
-		case e.Kind == logBad, e.Kind == logFail && !(tr.crash && isDisconnect(e.Errno)):
+		case e.Kind == logBad, e.Kind == logFail && !(tr.crash && isDisconnect(e)):
 			bad = append(bad, e.String())
 		}
 	}
@@ -82,7 +82,11 @@ func (tr *trial) fail(t *testing.T, bad []string, how string) {
 }
 
 // isDisconnect: what calls get while, and after, the process of their mount dies.
-func isDisconnect(errno string) bool { return errno == "ENOTCONN" || errno == "ECONNABORTED" }
+// Of a write that goes past the page cache the kernel says EIO, as of one that was
+// cut short (fs/fuse/file.c, fuse_get_res_by_io).
+func isDisconnect(e event) bool {
+	return e.Errno == "ENOTCONN" || e.Errno == "ECONNABORTED" || e.Op == "write" && e.Errno == "EIO"
+}
 
 // outside reads every object below the trial's directory.
 func (tr *trial) outside(t *testing.T) found {
