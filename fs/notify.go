@@ -57,10 +57,7 @@ func (q *notifier) forget(key string) {
 	if !ok {
 		return
 	}
-	select {
-	case q.queue <- name{parent: cache.ParentKey(key), name: shown}:
-	default:
-	}
+	q.put(name{parent: cache.ParentKey(key), name: shown})
 }
 
 func (q *notifier) run() {
