@@ -16,16 +16,7 @@ import (
 // that the bucket still has the version that it began from. It runs to its end
 // whatever becomes of the caller: an upload is not undone by a signal.
 func (n *node) commit(ctx context.Context) error {
-	ctx = context.WithoutCancel(ctx)
-	if n.kind != kindFile || !n.isDirty() {
-		return nil
-	}
-	key, release, err := n.lockKey(ctx)
-	if err != nil {
-		return err
-	}
-	defer release()
-	return n.commitAt(ctx, key)
+	return n.commitWithin(context.WithoutCancel(ctx), false)
 }
 
 // commitWithin is commit that ends with ctx, its outcome unknown: for content
@@ -39,16 +30,27 @@ func (n *node) commitWithin(ctx context.Context, promised bool) error {
 		return err
 	}
 	defer release()
-	return n.commitIf(ctx, key, func() bool { return !promised || n.promised() })
+	return n.commitIf(ctx, key, promised)
+}
+
+// turn waits until n stands still at a key and no commit of it runs. Both stay so
+// until done.
+func (n *node) turn(ctx context.Context) (key string, done func(), err error) {
+	key, release, err := n.lockKey(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	n.commits <- struct{}{}
+	return key, func() { <-n.commits; release() }, nil
 }
 
 // commitAt is commit for callers who have the guard of key.
 func (n *node) commitAt(ctx context.Context, key string) error {
-	return n.commitIf(ctx, key, func() bool { return true })
+	return n.commitIf(ctx, key, false)
 }
 
-// commitIf stores the sealed draft if that is wanted as it is then.
-func (n *node) commitIf(ctx context.Context, key string, wanted func() bool) error {
+// commitIf stores the draft; with promised, only as the journal has it.
+func (n *node) commitIf(ctx context.Context, key string, promised bool) error {
 	select {
 	case n.commits <- struct{}{}:
 	case <-ctx.Done():
@@ -71,7 +73,7 @@ func (n *node) commitIf(ctx context.Context, key string, wanted func() bool) err
 		stored = true
 		return nil
 	}
-	if !wanted() {
+	if promised && !n.promised() {
 		return nil
 	}
 	o, err := n.store(ctx, key, d)

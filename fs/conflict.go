@@ -149,13 +149,11 @@ func (n *node) haveWhole(ctx context.Context, d *cache.Draft) error {
 	if policy := n.fs.opt.OnConflict; policy != ConflictCopy && policy != ConflictOverwrite || d.Whole() {
 		return nil
 	}
-	key, release, err := n.lockKey(ctx)
+	key, done, err := n.turn(ctx)
 	if err != nil {
 		return err
 	}
-	defer release()
-	n.commits <- struct{}{}
-	defer func() { <-n.commits }()
+	defer done()
 	base := n.version()
 	if base.ETag == "" || base.Size >= wholeBelow {
 		return nil

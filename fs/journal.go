@@ -45,13 +45,11 @@ func (n *node) intend(ctx context.Context) error {
 	if n.kind != kindFile || !n.isDirty() || n.promised() {
 		return nil
 	}
-	key, release, err := n.lockKey(ctx)
+	key, done, err := n.turn(ctx)
 	if err != nil {
 		return err
 	}
-	defer release()
-	n.commits <- struct{}{}
-	defer func() { <-n.commits }()
+	defer done()
 	d := n.draft()
 	if d == nil || n.gone() {
 		return nil
