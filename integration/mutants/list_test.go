@@ -39,7 +39,7 @@ func mutants() []mutant {
 		}, "TestListingIsComplete", `BAD 2000 \d`},
 
 		{"close returns before the upload", false, []edit{
-			{"fs/commit.go", `return n.commitAt(ctx, key)`, "go n.commitAt(ctx, key)\nreturn nil"},
+			{"fs/commit.go", `return n.commitWithin(context.WithoutCancel(ctx), false)`, "go n.commitWithin(context.WithoutCancel(ctx), false)\nreturn nil"},
 		}, "TestCloseIsTheUpload", `NoSuchKey|after fsync the object is`},
 		{"new file without If-None-Match", false, []edit{
 			{"bucket/put.go", `IfNoneMatch: ifNoneMatch,`, never("IfNoneMatch", "ifNoneMatch")},
@@ -75,10 +75,10 @@ func mutants() []mutant {
 			{"bucket/transfer.go", `b.fillOnce(ctx, key, etag, off+done, win, try-1)`, `b.fillOnce(ctx, key, etag, off+done-min(done, 1), win, try-1)`},
 		}, "TestCutDownloads", `the object differs`},
 		{"edit without the rest of the file", false, []edit{
-			{"fs/commit.go", `if err := d.FillRanges(ctx, baseOf{n.fs.b, in.Key, in.From.ETag}, sent); err != nil {`, `if err := error(nil); err != nil {`},
+			{"fs/commit.go", `if err := d.FillRanges(ctx, base, []cache.Range{{Off: off, End: off + length}}); err != nil {`, `if _, err := base, error(nil); err != nil {`},
 		}, "TestCutDownloads", `the object differs|too few to tell`},
 		{"edit drops headers", false, []edit{
-			{"fs/commit.go", `Headers: base.Headers, StorageClass: base.StorageClass,`, ``},
+			{"fs/upload.go", `Headers: base.Headers, StorageClass: base.StorageClass,`, ``},
 		}, "TestEditKeepsProperties", `--- FAIL`},
 		{"a fill goes on over what a writer writes", false, []edit{
 			{"fs/open.go", `c.StopGiving() // no write comes before this open has ended`, `_ = c`},
@@ -96,7 +96,7 @@ func mutants() []mutant {
 			{"bucket/put.go", `IfMatch: ifMatch,`, never("IfMatch", "ifMatch")},
 		}, "TestRaceWriters", `and all were acknowledged`},
 		{"the id of an upload is not recorded", false, []edit{
-			{"bucket/transfer.go", `c.record.Begun(c.uploadID)`, ``},
+			{"bucket/uploadclient.go", `c.record.Begun(c.uploadID)`, ``},
 		}, "TestCleanup", `open uploads`},
 		{"cleanup takes what a living mount is sending", false, []edit{
 			{"cmd/pailfs/internal/serve/cleanup.go", `live = append(live, u)`, ``},

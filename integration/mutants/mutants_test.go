@@ -123,22 +123,13 @@ func (b *bench) build(t *testing.T, m mutant) (program string) {
 	t.Helper()
 	dir := t.TempDir()
 	overlay := struct{ Replace map[string]string }{map[string]string{}}
-	for i, e := range m.edits {
-		file := filepath.Join(b.root, filepath.FromSlash(e.file))
-		from := file
-		if laid, ok := overlay.Replace[file]; ok {
-			from = laid
-		}
-		text, err := os.ReadFile(from)
-		if err != nil {
-			t.Fatal(err)
-		}
-		changed, err := e.apply(string(text))
-		if err != nil {
-			t.Fatalf("mutant %q needs care (integration/mutants/list_test.go): %v", m.name, err)
-		}
-		to := filepath.Join(dir, fmt.Sprintf("%d.go", i))
-		if err := os.WriteFile(to, []byte(changed), 0o644); err != nil {
+	changed, err := m.apply(b.root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, text := range changed {
+		to := filepath.Join(dir, fmt.Sprintf("%d.go", len(overlay.Replace)))
+		if err := os.WriteFile(to, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		overlay.Replace[file] = to
@@ -154,6 +145,36 @@ func (b *bench) build(t *testing.T, m mutant) (program string) {
 	program = filepath.Join(dir, "pailfs")
 	b.mustGo(t, b.root, "build", "-overlay", list, "-o", program, "./cmd/pailfs")
 	return program
+}
+
+// apply returns the texts of the files that the mutant changes below root.
+func (m mutant) apply(root string) (changed map[string]string, err error) {
+	changed = map[string]string{}
+	for _, e := range m.edits {
+		file := filepath.Join(root, filepath.FromSlash(e.file))
+		text, ok := changed[file]
+		if !ok {
+			raw, err := os.ReadFile(file)
+			if err != nil {
+				return nil, err
+			}
+			text = string(raw)
+		}
+		if changed[file], err = e.apply(text); err != nil {
+			return nil, fmt.Errorf("mutant %q needs care (integration/mutants/list_test.go): %w", m.name, err)
+		}
+	}
+	return changed, nil
+}
+
+// TestMutantsApply: the places of all faults are there, also of those that are
+// built by hand only.
+func TestMutantsApply(t *testing.T) {
+	for _, m := range mutants() {
+		if _, err := m.apply("../.."); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // apply makes the edit.
