@@ -18,7 +18,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// Values of Options.Checksums and Options.Conditions.
+// Values of Options.Checksums.
 const (
 	Auto   = "auto"
 	Always = "always"

@@ -265,20 +265,12 @@ func (u *openUpload) over() bool {
 func (b *Bucket) abort(ctx context.Context, key, uploadID string) bool {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(abortWait, b.opts.Deadline))
 	defer cancel()
-	short, cancelShort := b.short(ctx)
-	defer cancelShort()
-	_, err := b.s3().AbortMultipartUpload(short, &s3.AbortMultipartUploadInput{
-		Bucket:              &b.opts.Bucket,
-		Key:                 &key,
-		UploadId:            &uploadID,
-		RequestPayer:        b.payer(),
-		ExpectedBucketOwner: b.owner(),
-	})
-	if err == nil || errors.Is(classify(err), ErrNotExist) {
+	err := b.AbortUpload(ctx, key, uploadID)
+	if err == nil || errors.Is(err, ErrNotExist) {
 		return true
 	}
-	b.log.Warn("the parts of a failed upload stay until a lifecycle rule removes them",
-		"key", key, "upload", uploadID, "err", fail(ctx, "AbortMultipartUpload", key, err))
+	b.log.Warn("the parts of a failed upload stay until the next mount, pailfs cleanup or a lifecycle rule removes them",
+		"key", key, "upload", uploadID, "err", err)
 	return false
 }
 
