@@ -96,3 +96,40 @@ func TestNamesWhereListingFails(t *testing.T) {
 		t.Errorf("%d listings were tried, want 1; bounded: %v", *b.tries, *b.bounded)
 	}
 }
+
+// The first key below a directory tells of the directories on its way, which then
+// cost nothing on the way down; of others it tells nothing.
+func TestFirstKeyShowsTheWay(t *testing.T) {
+	b := &countedKeys{fakeKeys: fakeKeys{keys: []string{"a/b/c/x", "a/b/d/", "a/e/y"}}}
+	f := &FS{b: b, meta: cache.NewMetadata(time.Minute)}
+	if _, err := f.headDir(t.Context(), "a/", f.meta.Mark()); err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]cache.State{
+		"a/": cache.Found, "a/b/": cache.Found, "a/b/c/": cache.Found,
+		"a/b/c/x": cache.Unknown, "a/b/d/": cache.Unknown, "a/e/": cache.Unknown,
+	} {
+		if e, _, s := f.meta.Get(key); s != want || e.Object.ETag != "" {
+			t.Errorf("%s: %v with %q, want %v without a marker", key, s, e.Object.ETag, want)
+		}
+	}
+	for _, key := range []string{"a/b", "a/b/c"} {
+		if _, _, err := f.resolve(t.Context(), key, false); err != nil {
+			t.Error(err)
+		}
+	}
+	if b.lists != 1 {
+		t.Errorf("%d LISTs, want the first alone", b.lists)
+	}
+}
+
+// countedKeys counts listings.
+type countedKeys struct {
+	fakeKeys
+	lists int
+}
+
+func (b *countedKeys) List(ctx context.Context, in bucket.ListInput) (bucket.Page, error) {
+	b.lists++
+	return b.fakeKeys.List(ctx, in)
+}
